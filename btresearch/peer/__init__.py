@@ -1,0 +1,1 @@
+"""A BitTorrent peer without I/O."""
