@@ -1,0 +1,13 @@
+"""Flows + verdicts + labels -> tables, figures and sentences; one file per claim.
+
+Labels meet verdicts here and nowhere else. `corpus.load` joins the flow table to the labels that the
+capturing process wrote, `judge.verdicts` runs the detectors on the columns that they declare, and
+`e1.evidence` turns both into the detector x transport matrix, its figure and the report.
+"""
+
+from btresearch.evidence.corpus import Corpus, load
+from btresearch.evidence.e1 import evidence as e1
+from btresearch.evidence.evidence import Evidence
+from btresearch.evidence.judge import verdicts
+
+__all__ = ["Corpus", "Evidence", "e1", "load", "verdicts"]

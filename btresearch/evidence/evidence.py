@@ -1,0 +1,69 @@
+"""`Evidence`: one claim's table, figure and sentences, with what they were made from."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the evidence: what was predicted, what was found, and what it can't say."""
+
+    id: str
+    question: int
+    adversary: str
+    claim: str
+    n: int
+    result: str
+    holds: bool | None
+    caveat: str
+
+    @property
+    def verdict(self) -> str:
+        """`as predicted`, `not as predicted`, or `not measured`."""
+        return {True: "as predicted", False: "NOT as predicted", None: "not measured"}[self.holds]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A claim's table and figure with the hashes, versions and seed that they come from."""
+
+    claim: str
+    title: str
+    table: pd.DataFrame
+    findings: tuple[Finding, ...]
+    inputs: Mapping[str, str]
+    versions: Mapping[str, str]
+    seed: int
+    notes: tuple[str, ...] = ()
+    figures: Mapping[str, Path] = field(default_factory=dict)
+
+    def provenance(self) -> str:
+        """JSON of the input hashes (sha256 by capture), detector versions and seed."""
+        record = {
+            "claim": self.claim,
+            "seed": self.seed,
+            "inputs_sha256": dict(self.inputs),
+            "versions": dict(self.versions),
+            "notes": list(self.notes),
+        }
+        return json.dumps(record, indent=1, sort_keys=True)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<li><b>{f.id}</b> {f.claim} <i>{f.verdict}</i>: {f.result}</li>" for f in self.findings
+        )
+        picture = self.figures.get("png")
+        image = f'<img alt="{self.title}" src="{data_uri(picture)}">' if picture else ""
+        return f"<h3>{self.claim}: {self.title}</h3>{image}<ul>{rows}</ul>"
+
+
+def data_uri(picture: Path) -> str:
+    """The PNG at `picture` as a data URI, so that a page needs no second file."""
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()

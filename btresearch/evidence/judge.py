@@ -1,0 +1,103 @@
+"""Detectors over a corpus: rules at once, trained ones by folds of whole capture sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from btresearch import detect
+from btresearch.errors import MissingTool
+from btresearch.evidence.corpus import Corpus
+
+FOLDS = 4
+NEVER_IN_FIXED_MODEL = ("btls_", "ssl_torrent")
+"""The literature's model has never met these; the adaptive attacker (A3) has."""
+
+
+def verdicts(
+    corpus: Corpus, names: Iterable[str] | None = None, *, progress: Callable[[str], None] | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Judge every flow of `corpus` by every detector.
+
+    A trained detector is fitted on sessions other than the flow's own, twice: as the literature's fixed model
+    (its name) and as an adversary who trains on every transport (name + `_adaptive`).
+
+    Returns: the verdict table (row, detector, version, score, verdict, why), where `row` indexes
+    `corpus.flows`, and one line for each detector that this machine can't run.
+    """
+    tables, skipped = [], []
+    for name, detector in sorted(detect.detectors().items()):
+        if names is not None and name not in set(names):
+            continue
+        if progress:
+            progress(name)
+        try:
+            tables += _tables(name, detector, corpus)
+        except MissingTool as missing:
+            skipped.append(f"{name}: {missing}")
+    return pd.concat(tables, ignore_index=True), tuple(skipped)
+
+
+def _tables(name: str, detector: Any, corpus: Corpus) -> list[pd.DataFrame]:
+    if name == "infohash_scan":
+        detector = replace(detector, infohashes=corpus.infohashes)
+    if not detector.trained:
+        return [_table(name, detector, detect.judge(detector, corpus.flows))]
+    return [
+        _table(name, detector, cross_fitted(detector, corpus.flows, adaptive=False)),
+        _table(f"{name}_adaptive", detector, cross_fitted(detector, corpus.flows, adaptive=True)),
+    ]
+
+
+def _table(name: str, detector: Any, judged: pd.DataFrame) -> pd.DataFrame:
+    out = judged[["score", "verdict", "why"]].copy()
+    out.insert(0, "row", judged.index.to_numpy())
+    out.insert(1, "detector", name)
+    out.insert(2, "version", detector.version)
+    return out
+
+
+def cross_fitted(detector: Any, flows: pd.DataFrame, *, adaptive: bool) -> pd.DataFrame:
+    """Verdicts in which no flow is judged by a model that saw its capture session.
+
+    Folds are whole sessions; a flow whose truth has fewer than two sessions is still judged, by a model of
+    the other folds.
+    """
+    fold = session_folds(flows)
+    truth = flows.apply(protocol_name, axis=1)
+    usable = (
+        np.ones(len(flows), bool)
+        if adaptive
+        else ~flows["truth_transport"].str.startswith(NEVER_IN_FIXED_MODEL)
+    )
+    parts = []
+    for k in np.unique(fold):
+        train = flows[usable & (fold != k)]
+        if train.empty:
+            continue
+        fitted = detect.fit(detector, train, truth[train.index], train["truth_session"])
+        parts.append(detect.judge(fitted, flows[fold == k]))
+    return pd.concat(parts).sort_index()
+
+
+def session_folds(flows: pd.DataFrame) -> NDArray[np.int64]:
+    """Fold number per flow: the sessions of each scenario are dealt out in turn, each to one fold."""
+    pairs = (
+        flows[["truth_scenario", "truth_session"]]
+        .drop_duplicates()
+        .sort_values(["truth_scenario", "truth_session"])
+    )
+    pairs["fold"] = pairs.groupby("truth_scenario").cumcount() % FOLDS
+    by_session = dict(zip(pairs["truth_session"], pairs["fold"], strict=True))
+    return flows["truth_session"].map(by_session).to_numpy(dtype=np.int64)
+
+
+def protocol_name(row: pd.Series[Any]) -> str:
+    """The protocol class that a flow trains: `bt_<transport>` or the cover's transport."""
+    transport = str(row["truth_transport"])
+    return f"bt_{transport}" if row["truth_class"] == "bittorrent" else transport
