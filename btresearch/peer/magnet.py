@@ -1,13 +1,24 @@
-"""Magnet links, BEP 9: the infohash and where to begin."""
+"""Magnet links, BEP 9: an infohash and where to begin asking."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qs, quote
+
+from btresearch.errors import InputError
+
+MAX_URI_CHARS = 64 * 1024
+MAX_PARAMETERS = 1000
+MAX_LENGTH_BYTES = 1 << 50
+_BTIH = "urn:btih:"
 
 
 @dataclass(frozen=True)
 class Magnet:
-    """xt (infohash, 20 bytes), dn, tr, x.pe as (host, port), xl in bytes, x.tls kept as it came."""
+    """xt as `infohash` (20 bytes), dn, tr, x.pe as (host, port), xl in bytes, x.tls as it came."""
 
     infohash: bytes
     name: str | None = None
@@ -18,6 +29,77 @@ class Magnet:
 
     @classmethod
     def parse(cls, uri: str) -> Magnet:
-        """Raises InputError."""
+        """Read a link; parameters that are unknown or malformed beside xt are left out. Raises InputError."""
+        if len(uri) > MAX_URI_CHARS:
+            raise InputError("magnet link", f"at most {MAX_URI_CHARS} characters, not {len(uri)}")
+        if not uri.lower().startswith("magnet:?"):
+            raise InputError("magnet link", "magnet:? at the start", offset=0)
+        try:
+            fields = parse_qs(uri[len("magnet:?") :], max_num_fields=MAX_PARAMETERS)
+        except ValueError as error:
+            raise InputError("magnet link", f"at most {MAX_PARAMETERS} parameters") from error
+        return cls(
+            infohash=_infohash(fields),
+            name=_first(fields, "dn"),
+            trackers=tuple(_values(fields, "tr")),
+            peers=tuple(peer for text in _values(fields, "x.pe") if (peer := _peer(text))),
+            length_bytes=_length(_first(fields, "xl")),
+            tls=_first(fields, "x.tls"),
+        )
 
-    def format(self) -> str: ...
+    def format(self) -> str:
+        """The link, xt in hexadecimal."""
+        return "magnet:?" + "&".join(f"{key}={quote(text, safe=':[]')}" for key, text in self._parameters())
+
+    def _parameters(self) -> Iterator[tuple[str, str]]:
+        yield "xt", _BTIH + self.infohash.hex()
+        if self.name is not None:
+            yield "dn", self.name
+        if self.length_bytes is not None:
+            yield "xl", str(self.length_bytes)
+        yield from (("tr", tracker) for tracker in self.trackers)
+        for host, port in self.peers:
+            yield "x.pe", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if self.tls is not None:
+            yield "x.tls", self.tls
+
+
+def _infohash(fields: Mapping[str, list[str]]) -> bytes:
+    topics = [topic for topic in _values(fields, "xt") if topic.lower().startswith(_BTIH)]
+    if not topics:
+        raise InputError("magnet link", "xt=urn:btih: with the infohash of a v1 torrent")
+    text = topics[0][len(_BTIH) :]
+    try:
+        # BEP 9: 40 hexadecimal digits, or the 32 characters of base32 that old links carry
+        infohash = bytes.fromhex(text) if len(text) == 40 else base64.b32decode(text.upper())
+    except (ValueError, binascii.Error):
+        infohash = b""
+    if len(infohash) != 20:
+        raise InputError("magnet link", f"40 hexadecimal digits or 32 of base32 in xt, not {text[:64]!r}")
+    return infohash
+
+
+def _values(fields: Mapping[str, list[str]], key: str) -> Iterator[str]:
+    """Values of `key` and of its numbered forms (tr.1, tr.2), which BEP 9's examples allow."""
+    for name, values in fields.items():
+        stem, _, number = name.rpartition(".")
+        if name == key or (stem == key and number.isdigit()):
+            yield from values
+
+
+def _first(fields: Mapping[str, list[str]], key: str) -> str | None:
+    return next(_values(fields, key), None)
+
+
+def _length(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 16:
+        return None
+    return int(text) if int(text) <= MAX_LENGTH_BYTES else None
+
+
+def _peer(text: str) -> tuple[str, int] | None:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65536:
+        return None
+    return host, int(port)

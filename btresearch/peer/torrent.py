@@ -1,56 +1,77 @@
-"""The .torrent file, BEP 3 (v1): parsed strictly, named safely, hashed from its own bytes."""
+"""The .torrent file, BEP 3 (v1): read strictly, named safely, hashed from its own bytes."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
+from pathlib import Path, PurePath
 
+from btresearch.errors import InputError
+from btresearch.peer import bencode
+from btresearch.peer.bencode import Encodable, Value
+from btresearch.peer.info import MAX_INFO_BYTES, File, Info, read_info
 from btresearch.peer.layout import Layout
 
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file: `path` is relative and safe to join, parts without separators; bytes from `offset_bytes`."""
-
-    path: tuple[str, ...]
-    length_bytes: int
-    offset_bytes: int
+HASH_BYTES = 20
+MAX_TRACKERS = 1000
+MAX_URL_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Torrent:
-    """What a .torrent file says. Single-file torrents have one File whose path is (name,).
+    """What a .torrent file says. A single-file torrent has one File whose path is (name,).
 
-    Multi-file torrents' paths begin with the name: join `path` to the output folder and nothing else.
+    Paths of a multi-file torrent begin with its name: join `path` to the output folder and nothing else.
+    `tls` is the info dictionary's `tls`, `tls_bytes` its raw bencoding; `root` holds the other keys of the
+    file beside `info`, kept as they came. `warnings` are one-line remarks for the person who opened it.
     """
 
     infohash: bytes
     name: str
     piece_length_bytes: int
     pieces: bytes = field(repr=False)
-    files: tuple[File, ...]
+    files: tuple[File, ...] = field(repr=False)
     private: bool
     announce: tuple[tuple[str, ...], ...]
     info_bytes: bytes = field(repr=False)
-    tls: Mapping[bytes, object] | None = None
-    warnings: tuple[str, ...] = ()
+    tls: Mapping[bytes, Value] | None = field(default=None, repr=False, hash=False)
+    tls_bytes: bytes | None = field(default=None, repr=False)
+    root: Mapping[bytes, Value] = field(default_factory=dict, repr=False, hash=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
-    def total_bytes(self) -> int: ...
+    def total_bytes(self) -> int:
+        """Length of the content: all files one after the other."""
+        return sum(file.length_bytes for file in self.files)
+
     @property
-    def piece_count(self) -> int: ...
+    def piece_count(self) -> int:
+        """Number of pieces."""
+        return len(self.pieces) // HASH_BYTES
+
     @property
-    def layout(self) -> Layout: ...
-    def piece_hash(self, index: int) -> bytes: ...
+    def layout(self) -> Layout:
+        """The cut into pieces and blocks."""
+        return Layout(self.piece_length_bytes, self.total_bytes)
+
+    def piece_hash(self, index: int) -> bytes:
+        """SHA-1 (20 bytes) of piece `index`; IndexError outside the torrent."""
+        if not 0 <= index < self.piece_count:
+            raise IndexError(f"piece {index} of {self.piece_count}")
+        return self.pieces[index * HASH_BYTES : (index + 1) * HASH_BYTES]
 
     @classmethod
-    def load(cls, source: bytes | str | PathLike[str]) -> Torrent:
-        """Read a file or its bytes. Raises InputError (file, byte, what was expected)."""
+    def load(cls, source: bytes | str | PurePath) -> Torrent:
+        """Read a .torrent file (a path) or its bytes. Raises InputError: file, byte, what was expected."""
+        if isinstance(source, bytes):
+            return _parse(source, "torrent")
+        return _parse(_read_file(Path(source)), str(source))
 
     @classmethod
     def from_info(cls, info_bytes: bytes, *, announce: Sequence[Sequence[str]] = ()) -> Torrent:
-        """From BEP 9 metadata."""
+        """From the info dictionary alone, as BEP 9 brings it. Raises InputError."""
+        return _build(read_info(info_bytes, "metadata"), info_bytes, _tuples(announce), {}, ())
 
     @classmethod
     def create(
@@ -62,8 +83,102 @@ class Torrent:
         piece_length_bytes: int,
         announce: Sequence[Sequence[str]] = (),
         private: bool = False,
+        tls: Mapping[bytes, Encodable] | None = None,
     ) -> Torrent:
-        """From hashes that the caller computed; see btresearch.session.torrent_file.create(path)."""
+        """From hashes that the caller has computed; `session.torrent_file.create(path)` reads a disk.
+
+        `files` are (path parts below `name`, length in bytes); one entry with no parts is a single file.
+        Raises InputError for what `load` would refuse.
+        """
+        info: dict[bytes, Encodable] = {b"name": name, b"piece length": piece_length_bytes, b"pieces": pieces}
+        if len(files) == 1 and not files[0][0]:
+            info[b"length"] = files[0][1]
+        else:
+            info[b"files"] = [{b"length": length, b"path": list(parts)} for parts, length in files]
+        if private:
+            info[b"private"] = 1
+        if tls is not None:
+            info[b"tls"] = tls
+        return cls.from_info(bencode.encode(info), announce=announce)
 
     def dump(self) -> bytes:
-        """The .torrent file."""
+        """The .torrent file; the info dictionary goes out as the bytes that it was read from."""
+        root: dict[bytes, Encodable] = dict(self.root)
+        if self.announce:
+            root[b"announce"] = self.announce[0][0]
+        if sum(map(len, self.announce)) > 1:
+            root[b"announce-list"] = self.announce
+        root[b"info"] = bencode.Raw(self.info_bytes)
+        return bencode.encode(root)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(2 * MAX_INFO_BYTES + 1)
+    except OSError as error:
+        raise InputError(path, f"a readable .torrent file ({error.strerror})") from error
+    if len(data) > 2 * MAX_INFO_BYTES:
+        raise InputError(path, f"a .torrent file of at most {2 * MAX_INFO_BYTES} bytes")
+    return data
+
+
+def _parse(data: bytes, source: str) -> Torrent:
+    document = bencode.read(data, source=source)
+    root = document.value
+    if not isinstance(root, dict) or not isinstance(root.get(b"info"), dict):
+        raise InputError(source, "a dictionary with an info dictionary", offset=0)
+    start, end = document.spans[b"info"]
+    info_bytes = data[start:end]
+    others = {
+        key: value for key, value in root.items() if key not in (b"announce", b"announce-list", b"info")
+    }
+    warnings = tuple(f"key out of order at byte {at}" for at in document.unsorted_at[:3])
+    return _build(read_info(info_bytes, source, start), info_bytes, _announce(root), others, warnings)
+
+
+def _build(
+    info: Info,
+    info_bytes: bytes,
+    announce: tuple[tuple[str, ...], ...],
+    root: Mapping[bytes, Value],
+    warnings: tuple[str, ...],
+) -> Torrent:
+    return Torrent(
+        # BEP 3: the hash of the info value as it stands in the file
+        infohash=hashlib.sha1(info_bytes, usedforsecurity=False).digest(),
+        name=info.name,
+        piece_length_bytes=info.piece_length_bytes,
+        pieces=info.pieces,
+        files=info.files,
+        private=info.private,
+        announce=announce,
+        info_bytes=info_bytes,
+        tls=info.tls,
+        tls_bytes=info.tls_bytes,
+        root=root,
+        warnings=tuple(dict.fromkeys(warnings + info.warnings)),
+    )
+
+
+def _announce(root: Mapping[bytes, Value]) -> tuple[tuple[str, ...], ...]:
+    """Tiers of BEP 12, which override `announce`; entries that are no text are left out."""
+    listed = root.get(b"announce-list")
+    tiers = [tier for tier in listed if isinstance(tier, list)] if isinstance(listed, list) else []
+    urls = [[url for entry in tier[:MAX_TRACKERS] if (url := _url(entry))] for tier in tiers[:MAX_TRACKERS]]
+    if not any(urls) and (single := _url(root.get(b"announce"))):
+        urls = [[single]]
+    return _tuples([tier for tier in urls if tier])
+
+
+def _url(value: Value | None) -> str | None:
+    if not isinstance(value, bytes) or len(value) > MAX_URL_BYTES:
+        return None
+    try:
+        return value.decode() or None
+    except UnicodeDecodeError:
+        return None
+
+
+def _tuples(announce: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(tier) for tier in announce)

@@ -1,0 +1,167 @@
+"""The info dictionary of BEP 3: every field judged, every file name safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from btresearch.errors import InputError
+from btresearch.peer import bencode, filenames
+from btresearch.peer.bencode import Document, Value
+
+MAX_INFO_BYTES = 16 * 1024 * 1024
+"""Of an info dictionary, from a file or from a peer; 800,000 pieces fit."""
+MAX_PIECE_LENGTH_BYTES = 1 << 29
+MAX_TOTAL_BYTES = 1 << 50
+MAX_WARNINGS = 20
+HASH_BYTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file: `path` is relative and safe to join, `offset_bytes` its place in the torrent's content.
+
+    `padding` (BEP 47): the content is zeros that only fill up a piece; nobody stores it.
+    """
+
+    path: tuple[str, ...]
+    length_bytes: int
+    offset_bytes: int
+    padding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What an info dictionary says, see Torrent."""
+
+    name: str
+    piece_length_bytes: int
+    pieces: bytes
+    files: tuple[File, ...]
+    private: bool
+    tls: Mapping[bytes, Value] | None
+    tls_bytes: bytes | None
+    warnings: tuple[str, ...]
+
+
+def read_info(data: bytes, source: str, base: int = 0) -> Info:
+    """Parse an info dictionary that begins at byte `base` of `source`. Raises InputError."""
+    if len(data) > MAX_INFO_BYTES:
+        raise InputError(source, f"an info dictionary of at most {MAX_INFO_BYTES} bytes", offset=base)
+    return _InfoReader(data, source, base).read()
+
+
+class _InfoReader:
+    def __init__(self, data: bytes, source: str, base: int) -> None:
+        self._data, self._source, self._base = data, source, base
+        self._document: Document = bencode.read(data, source=source)
+        if not isinstance(self._document.value, dict):
+            raise InputError(source, "an info dictionary", offset=base)
+        self._fields: dict[bytes, Value] = self._document.value
+
+    def read(self) -> Info:
+        self._refuse_v2_only()
+        name = self._name()
+        files = tuple(self._files(name))
+        self._judge_paths(files)
+        piece_length_bytes = self._integer(b"piece length", 1, MAX_PIECE_LENGTH_BYTES)
+        pieces = self._pieces(files, piece_length_bytes)
+        tls = self._fields.get(b"tls")
+        return Info(
+            name=name,
+            piece_length_bytes=piece_length_bytes,
+            pieces=pieces,
+            files=files,
+            private=self._fields.get(b"private") == 1,
+            tls=tls if isinstance(tls, dict) else None,
+            tls_bytes=self._raw(b"tls") if isinstance(tls, dict) else None,
+            warnings=tuple(self._warnings(files))[:MAX_WARNINGS],
+        )
+
+    def _refuse_v2_only(self) -> None:
+        if self._fields.get(b"meta version") == 2 and b"pieces" not in self._fields:
+            raise self._error(b"meta version", "a torrent with v1 pieces (this one is BEP 52 only)")
+
+    def _name(self) -> str:
+        name = self._text(self._fields.get(b"name.utf-8", self._fields.get(b"name")), b"name")
+        if reason := filenames.unsafe(name):
+            raise self._error(b"name", reason)
+        return name
+
+    def _files(self, name: str) -> Iterator[File]:
+        if (b"files" in self._fields) == (b"length" in self._fields):
+            raise self._error(b"files", "either length or files")
+        if b"length" in self._fields:
+            yield File((name,), self._integer(b"length", 0, MAX_TOTAL_BYTES), 0)
+            return
+        entries = self._fields[b"files"]
+        if not isinstance(entries, list) or not entries:
+            raise self._error(b"files", "a list of files")
+        offset_bytes = 0
+        for entry in entries:
+            file = self._file(name, entry, offset_bytes)
+            offset_bytes += file.length_bytes
+            yield file
+
+    def _file(self, name: str, entry: Value, offset_bytes: int) -> File:
+        if not isinstance(entry, dict):
+            raise self._error(b"files", "a dictionary for each file")
+        length, parts = entry.get(b"length"), entry.get(b"path.utf-8", entry.get(b"path"))
+        if not isinstance(length, int) or not 0 <= length <= MAX_TOTAL_BYTES:
+            raise self._error(b"files", f"a file length of 0 to {MAX_TOTAL_BYTES}, not {length!r:.40}")
+        if not isinstance(parts, list) or not parts:
+            raise self._error(b"files", "a path of at least one part")
+        path = (name, *(self._text(part, b"files") for part in parts))
+        if reason := filenames.unsafe_path(path):
+            raise self._error(b"files", reason)
+        attributes = entry.get(b"attr")
+        return File(path, length, offset_bytes, isinstance(attributes, bytes) and b"p" in attributes)
+
+    def _judge_paths(self, files: tuple[File, ...]) -> None:
+        # padding files are never stored and do repeat their names in real torrents
+        if reason := filenames.collision(file.path for file in files if not file.padding):
+            raise self._error(b"files", reason)
+        total_bytes = sum(file.length_bytes for file in files)
+        if not 0 < total_bytes <= MAX_TOTAL_BYTES:
+            field = b"files" if b"files" in self._fields else b"length"
+            raise self._error(field, f"1 to {MAX_TOTAL_BYTES} bytes of content, not {total_bytes}")
+
+    def _pieces(self, files: tuple[File, ...], piece_length_bytes: int) -> bytes:
+        pieces = self._fields.get(b"pieces")
+        count = -(-sum(file.length_bytes for file in files) // piece_length_bytes)
+        if not isinstance(pieces, bytes) or len(pieces) != count * HASH_BYTES:
+            found = len(pieces) if isinstance(pieces, bytes) else "none"
+            raise self._error(b"pieces", f"{count} hashes of {HASH_BYTES} bytes, not {found} bytes")
+        return pieces
+
+    def _warnings(self, files: tuple[File, ...]) -> Iterator[str]:
+        if self._fields.get(b"meta version") == 2:
+            yield "hybrid torrent: its v1 half is used"
+        yield from (f"key out of order at byte {self._base + at}" for at in self._document.unsorted_at[:3])
+        stored = [file.path for file in files if not file.padding]
+        if clash := filenames.case_collision(stored):
+            yield clash
+        parts = dict.fromkeys(part for path in stored for part in path)
+        yield from (text for part in parts if (text := filenames.remark(part)))
+
+    def _integer(self, key: bytes, low: int, high: int) -> int:
+        value = self._fields.get(key)
+        if not isinstance(value, int) or not low <= value <= high:
+            raise self._error(key, f"an integer from {low} to {high}, not {value!r:.40}")
+        return value
+
+    def _text(self, value: Value | None, key: bytes) -> str:
+        if not isinstance(value, bytes):
+            raise self._error(key, "a string")
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise self._error(key, f"UTF-8, not {value[:40]!r}") from error
+
+    def _raw(self, key: bytes) -> bytes:
+        start, end = self._document.spans[key]
+        return self._data[start:end]
+
+    def _error(self, key: bytes, expected: str) -> InputError:
+        start, _ = self._document.spans.get(key, (0, 0))
+        return InputError(self._source, f"info.{key.decode()}: {expected}", offset=self._base + start)
