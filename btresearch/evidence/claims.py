@@ -84,7 +84,8 @@ CLAIMS = (
     Claim(
         "infohash-ssl", 1, "A1 with a crawler's list of infohashes",
         "libtorrent's SSL torrents (2012) carry the infohash in clear in the SNI.",
-        "infohash_scan", {"transport": "ssl_torrent"}, 1.0, 1.0, "libtorrent's implementation; the hex SNI needs no list.",
+        "infohash_scan", {"transport": "ssl_torrent"}, 1.0, 1.0,
+        "libtorrent's implementation; the hex SNI needs no list.",
     ),
     Claim(
         "infohash-btls", 1, "A1 with a crawler's list of infohashes",

@@ -1,0 +1,134 @@
+"""The matrix counts what the verdicts say, cell by cell, and never mixes capture kinds."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from btresearch.evidence import claims, figure, report
+from btresearch.evidence.corpus import Corpus
+from btresearch.evidence.e1 import write
+from btresearch.evidence.evidence import Evidence
+from btresearch.evidence.judge import protocol_name, session_folds
+from btresearch.evidence.matrix import COLUMNS, matrix, pooled
+
+
+def truth(n: int, **fields: str) -> pd.DataFrame:
+    base = {
+        "class": "bittorrent", "transport": "mse_rc4", "shape": "", "client": "libtorrent", "server": "libtorrent",
+        "kind": "", "scenario": "lt", "torrent": "00" * 20, "capture_kind": "wire",
+    } | fields  # fmt: skip
+    table = pd.DataFrame([base] * n).add_prefix("truth_")
+    table["truth_session"] = [f"{base['scenario']}-{i % 4}" for i in range(n)]
+    return table
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    flows = pd.concat(
+        [
+            truth(8),
+            truth(4, client="btresearch", scenario="own"),
+            truth(8, **{"class": "cover", "transport": "tls", "kind": "httpx_h2", "scenario": "cover"}),
+            truth(2, capture_kind="packetised", scenario="pk"),
+        ],
+        ignore_index=True,
+    )
+    return Corpus(flows, {"a": "00"}, {"b": "3 packets dropped while capturing"}, 1, 0, {"tool": "1"})
+
+
+@pytest.fixture
+def verdicts(corpus: Corpus) -> pd.DataFrame:
+    said = ["flagged"] * 6 + ["bittorrent"] + ["abstain"] + ["other"] * 14
+    return pd.DataFrame(
+        {"row": range(22), "detector": "fet", "version": "1", "score": 0.0, "verdict": said, "why": ""}
+    )
+
+
+def cell(table: pd.DataFrame, client: str, capture: str = "wire") -> pd.Series:
+    rows = table[(table["client"] == client) & (table["capture"] == capture)]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_counts(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    table = matrix(corpus, verdicts, seed=1)
+    assert list(table.columns) == COLUMNS
+    lt = cell(table, "libtorrent")
+    assert (lt["n"], lt["flagged"], lt["named"], lt["abstained"], lt["sessions"]) == (8, 7, 1, 1, 4)
+    assert lt["low"] < lt["rate"] == 7 / 8 < lt["high"]
+
+
+def test_pairs_and_covers_are_named(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    table = matrix(corpus, verdicts, seed=1)
+    assert set(table["client"]) == {"libtorrent", "btresearch>libtorrent", "httpx_h2"}
+
+
+def test_wire_and_packetised_never_share_a_cell(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    table = matrix(corpus, verdicts, seed=1)
+    assert cell(table, "libtorrent", "packetised")["n"] == 2
+
+
+def test_pooled_sums_matching_cells(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    table = matrix(corpus, verdicts, seed=1)
+    assert pooled(table, detector="fet", transport=("mse_rc4",)) == (7, 14)
+    assert pooled(table, detector="fet", class_="cover") == (0, 8)
+
+
+def test_a_missing_detector_is_not_measured(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    found = {f.id: f for f in claims.findings(matrix(corpus, verdicts, seed=1))}
+    assert found["ndpi-btls"].holds is None
+    assert found["fet-mse"].holds is False
+    assert found["fet-cover"].holds is True
+    assert "a bound of 37.50%" in found["fet-cover"].result
+
+
+def test_failures_come_first(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    order = [f.holds for f in claims.findings(matrix(corpus, verdicts, seed=1))]
+    assert order == sorted(order, key=[False, None, True].index)
+
+
+def test_claim_ids_are_unique_and_bounds_sane() -> None:
+    ids = [c.id for c in claims.CLAIMS]
+    assert len(ids) == len(set(ids))
+    assert all(0 <= c.at_least <= c.at_most <= 1 for c in claims.CLAIMS)
+
+
+def test_folds_hold_whole_sessions(corpus: Corpus) -> None:
+    fold = session_folds(corpus.flows)
+    per_session = pd.Series(fold).groupby(corpus.flows["truth_session"].to_numpy()).nunique()
+    assert (per_session == 1).all()
+    assert set(fold) == {0, 1, 2, 3}
+
+
+def test_protocol_names(corpus: Corpus) -> None:
+    names = set(corpus.flows.apply(protocol_name, axis=1))
+    assert names == {"bt_mse_rc4", "tls"}
+
+
+def test_written_report_is_one_file_that_says_it_all(
+    corpus: Corpus, verdicts: pd.DataFrame, tmp_path
+) -> None:
+    table = matrix(corpus, verdicts, seed=1)
+    found = Evidence(
+        "E1", "a <title>", table, claims.findings(table), corpus.inputs, {"x": "1"}, 7, ("one note",)
+    )
+    drawn = write(found, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "a &lt;title&gt;" in page
+    assert "NOT as predicted" in page
+    assert 'src="http' not in page
+    back = pd.read_csv(tmp_path / "E1.csv", keep_default_na=False)
+    assert list(back.columns) == COLUMNS
+    assert len(pd.read_parquet(tmp_path / "E1.parquet")) == len(table)
+    assert drawn._repr_html_().count("<li>") == len(claims.CLAIMS)
+    assert report.page(drawn) == page
+
+
+def test_figure_is_reproducible(corpus: Corpus, verdicts: pd.DataFrame, tmp_path) -> None:
+    table = matrix(corpus, verdicts, seed=1)
+    first = figure.save(figure.figure(table), tmp_path / "a")
+    second = figure.save(figure.figure(table), tmp_path / "b")
+    assert first["svg"].read_bytes() == second["svg"].read_bytes()
+    assert first["png"].read_bytes() == second["png"].read_bytes()
