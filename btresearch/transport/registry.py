@@ -1,0 +1,31 @@
+"""The transports by the names that captures, benchmarks and the command line use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TransportKind:
+    """One transport: its name, what it is, and how a listener recognises it.
+
+    `repeatable`: the same entropy gives the same bytes (TLS libraries draw their own, so theirs don't).
+    """
+
+    name: str
+    summary: str
+    wire: Literal["clear", "mse", "tls"]
+    repeatable: bool
+
+
+_KINDS = (
+    TransportKind("clear", "BEP 3 in clear text", "clear", repeatable=True),
+    TransportKind("mse_rc4", "Message Stream Encryption, payload under RC4", "mse", repeatable=True),
+    TransportKind("mse_plain", "Message Stream Encryption, payload in clear text", "mse", repeatable=True),
+    TransportKind("btls_basic", "TLS 1.3 with a proof from the infohash alone", "tls", repeatable=False),
+)
+
+TRANSPORTS: Mapping[str, TransportKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
