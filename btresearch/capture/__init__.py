@@ -2,11 +2,47 @@
 
 for packet in capture.read("file.pcapng"):
     packet.t_ns, packet.data, packet.comment
+
+recorded = capture.Capture.open("captures/clear")
+recorded.manifest, recorded.labels(), recorded.packets()
 """
 
 from __future__ import annotations
 
+from btresearch.capture.annotate import Annotated, annotate
+from btresearch.capture.comment import Sample, format_comment, parse_comment
+from btresearch.capture.folder import CAPTURE_FILE, LABELS_FILE, MANIFEST_FILE, Capture
+from btresearch.capture.labels import FlowLabel, labels_frame, normal_ip, read_labels, write_labels
+from btresearch.capture.manifest import Load, Manifest, read_manifest, sha256_of
 from btresearch.capture.packet import MAX_PACKET_BYTES, DamagedCapture, Packet
 from btresearch.capture.reader import Reader, read
+from btresearch.capture.writer import PcapngWriter, write_pcap, write_pcapng
 
-__all__ = ["MAX_PACKET_BYTES", "DamagedCapture", "Packet", "Reader", "read"]
+__all__ = [
+    "CAPTURE_FILE",
+    "LABELS_FILE",
+    "MANIFEST_FILE",
+    "MAX_PACKET_BYTES",
+    "Annotated",
+    "Capture",
+    "DamagedCapture",
+    "FlowLabel",
+    "Load",
+    "Manifest",
+    "Packet",
+    "PcapngWriter",
+    "Reader",
+    "Sample",
+    "annotate",
+    "format_comment",
+    "labels_frame",
+    "normal_ip",
+    "parse_comment",
+    "read",
+    "read_labels",
+    "read_manifest",
+    "sha256_of",
+    "write_labels",
+    "write_pcap",
+    "write_pcapng",
+]
