@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,12 +31,87 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def options(
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="More log lines; twice for debug.")] = 0,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="More log lines; twice for debug.")
+    ] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Set what every command shares."""
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+@app.command()
+def evidence(
+    claims: Annotated[
+        list[str] | None, typer.Argument(help="Claims to make; all when none is named.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Which set of scenarios to capture: quick or full.")] = "quick",
+    out: Annotated[Path, typer.Option(help="Where captures, tables, figures and the report go.")] = Path(
+        "out/evidence"
+    ),
+    jobs: Annotated[int, typer.Option(help="Captures made side by side; 0: one a core.")] = 0,
+    no_netns: Annotated[
+        bool, typer.Option("--no-netns", help="Packetise from recorded sockets, no namespaces.")
+    ] = False,
+) -> None:
+    """Capture what is missing, run every detector, and write the matrix, the figure and the report.
+
+    An interrupted run goes on where it stopped.
+
+    Example: btresearch evidence E1 --profile quick --out out/evidence
+    """
+    from btresearch import road
+
+    with _progress() as say:
+        found = road.evidence(
+            claims or road.CLAIMS,
+            out=out,
+            profile=profile,
+            jobs=jobs or None,
+            netns=not no_netns,
+            progress=say,
+        )
+    for claim in found:
+        for finding in claim.findings:
+            typer.echo(f"{finding.verdict:16} {finding.id:20} {finding.result}")
+        for note in claim.notes:
+            typer.echo(f"note: {note}")
+    typer.echo(f"report: {out / 'index.html'}")
+
+
+paper_app = typer.Typer(help="The documents of paper/.", no_args_is_help=True)
+app.add_typer(paper_app, name="paper")
+
+
+@paper_app.command("build")
+def paper_build(
+    source: Annotated[Path, typer.Option(help="Folder of .rst documents.")] = Path("paper"),
+    out: Annotated[Path, typer.Option(help="Where the HTML goes.")] = Path("out/paper"),
+) -> None:
+    """Build the BEP and the evidence paper to HTML; a docutils warning is a failure.
+
+    Example: btresearch paper build --out out/paper
+    """
+    from btresearch.evidence.paper import build
+
+    for page in build(source, out):
+        typer.echo(str(page))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A line that changes on a terminal, and a line a step elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda line: console.print(line, highlight=False, soft_wrap=True)
+        return
+    with console.status("") as status:
+        yield status.update
 
 
 def main() -> None:

@@ -44,7 +44,5 @@ def evidence(
     workers = jobs or os.cpu_count() or 1
     say = progress or (lambda _: None)
     lab.capture_set(profile, out / "captures", seed=seed, jobs=workers, netns=netns, progress=say)
-    found = evidence_package.e1(
-        out / "captures", cache=out / "flows", jobs=workers, seed=seed, progress=say
-    )
+    found = evidence_package.e1(out / "captures", cache=out / "flows", jobs=workers, seed=seed, progress=say)
     return (write(found, out),)

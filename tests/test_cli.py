@@ -58,7 +58,11 @@ def test_readme_tells_of_it(path: tuple[str, ...]) -> None:
 )
 def test_a_known_error_is_one_line_and_status_1(arguments: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "btresearch.cli", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "btresearch.cli", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("btresearch: ")

@@ -28,7 +28,12 @@ def build(source: Path, out: Path) -> tuple[Path, ...]:
 
 def _build(document: Path, page: Path) -> Path:
     complaints = io.StringIO()
-    settings = {"halt_level": WARNING, "report_level": WARNING, "warning_stream": complaints, "traceback": True}
+    settings = {
+        "halt_level": WARNING,
+        "report_level": WARNING,
+        "warning_stream": complaints,
+        "traceback": True,
+    }
     try:
         publish_file(
             source_path=str(document),
