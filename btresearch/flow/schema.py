@@ -129,7 +129,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("raw_frames", pa.list_(_BYTES), "bytes", "raw", "first frames as captured, from the link layer"),
     Column("raw_t_ns", pa.list_(_I64), "ns since 1970", "raw", "time of each raw frame"),
     Column("truncated", _BOOL, "", "damage",
-           "a packet was cut by the snap length, or the file ended inside a packet"),
+           "the snap length cut a payload"),
 )  # fmt: skip
 
 SCHEMA: pa.Schema = pa.schema(
