@@ -22,6 +22,7 @@ MAX_INTEGER_DIGITS = 19
 """Fits a signed 64-bit integer, as every client assumes."""
 MAX_LENGTH_DIGITS = 10
 
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """Bytes that are bencoded already and go out as they are."""

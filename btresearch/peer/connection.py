@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from btresearch.peer.handshake import Handshake
+from btresearch.peer import extension, handshake, wire
+from btresearch.peer.bencode import Encodable
+from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
+from btresearch.peer.extension import ExtensionHandshake
+from btresearch.peer.handshake import EXTENDED_BIT, FAST_BIT, HANDSHAKE_BYTES, Handshake
 from btresearch.peer.layout import Block, Layout
-from btresearch.peer.messages import Message
+from btresearch.peer.messages import (
+    AllowedFast,
+    Bitfield,
+    Cancel,
+    Choke,
+    Extended,
+    Have,
+    HaveAll,
+    HaveNone,
+    Interested,
+    KeepAlive,
+    Message,
+    NotInterested,
+    Piece,
+    Reject,
+    Request,
+    Suggest,
+    Unchoke,
+)
 from btresearch.peer.pieces import PieceSet
+from btresearch.peer.remote import RemotePieces
+from btresearch.peer.states import RULES, Phase, violation
+
+MAX_PEER_REQUESTS = extension.REQUEST_QUEUE
+"""Requests of the peer that wait here; more are rejected (BEP 6) or not answered."""
+MAX_LATE = 2000
+"""Requests taken back whose answer may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Own requests that will not be answered (the peer choked and does not speak BEP 6): pick them anew."""
+    """Own requests that stay unanswered (the peer choked and does not speak BEP 6): pick them anew."""
 
     blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExtensionHandshake:
-    """The peer's BEP 10 handshake: `ids` maps an extension's name to the id that the peer wants to see."""
-
-    ids: Mapping[bytes, int]
-    metadata_size: int | None
-    request_queue: int | None
-    fields: Mapping[bytes, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +57,22 @@ class ExtensionMessage:
 
 
 Event = Handshake | Dropped | ExtensionHandshake | ExtensionMessage | Message
+Buffer = bytes | memoryview
 
 
 class PeerConnection:
     """One connection above a transport. Sans-IO: the caller moves the bytes and owns the clock.
 
     - `layout` is None while the metadata is unknown (magnet); call `set_layout` when it arrives. What
-      the peer said it has until then is kept and judged at that moment.
+      the peer says that it has is kept until then and judged at that moment.
     - A responder that serves several torrents passes infohash=None, reads the Handshake event, then calls
       `bind(infohash, layout)` and `handshake()`.
-    - After every `receive` and every command, write `data_to_send()`.
+    - `extensions` are the names and ids under which this side wants extension messages (BEP 10).
+    - After every `receive` and every command, write `data_to_send()`: some answers (rejects) are automatic.
+
+    Read-only for the caller: `remote` (the peer's Handshake), `am_choking`, `am_interested`,
+    `peer_choking`, `peer_interested`, `requested` (own requests without an answer, oldest first),
+    `peer_requests` (the peer's, oldest first), `peer_extensions` (its name -> id).
     """
 
     def __init__(
@@ -58,71 +84,388 @@ class PeerConnection:
         layout: Layout | None = None,
         extensions: Mapping[bytes, int] | None = None,
         fast: bool = True,
-    ) -> None: ...
-
-    # what is known of both ends, for the caller to read
-    initiator: bool
-    peer_id: bytes
-    infohash: bytes | None
-    remote: Handshake | None  # the peer's handshake
-    am_choking: bool
-    am_interested: bool
-    peer_choking: bool
-    peer_interested: bool
-    peer_pieces: PieceSet | None  # None until the layout is known
-    requested: dict[Block, None]  # own requests without an answer, in order of sending
-    peer_requests: dict[Block, None]  # the peer's requests without an answer, in order of arrival
+    ) -> None:
+        if initiator and infohash is None:
+            raise LocalProtocolError("an initiator must know the infohash")
+        self.initiator, self.peer_id, self.infohash = initiator, peer_id, infohash
+        self.layout: Layout | None = None
+        self.remote: Handshake | None = None
+        self.am_choking = self.peer_choking = True
+        self.am_interested = self.peer_interested = False
+        self.requested: dict[Block, None] = {}
+        self.peer_requests: dict[Block, None] = {}
+        self.peer_extensions: dict[bytes, int] = {}
+        self._reserved = (EXTENDED_BIT if extensions is not None else 0) | (FAST_BIT if fast else 0)
+        self._extensions = {number: name for name, number in (extensions or {}).items()}
+        self._late: dict[Block, None] = {}
+        self._offered = PieceSet(0)
+        self._remote_pieces = RemotePieces()
+        self._fast_from_peer: set[int] = set()
+        self._fast_to_peer: set[int] = set()
+        self._local_phase = self._remote_phase = Phase.HANDSHAKE
+        self._head = bytearray()
+        self._framer = wire.Framer()
+        self._out: list[Buffer] = []
+        if layout is not None:
+            self.set_layout(layout)
 
     @property
     def established(self) -> bool:
         """Whether both handshakes have passed."""
+        return Phase.HANDSHAKE not in (self._local_phase, self._remote_phase)
 
     @property
     def fast(self) -> bool:
         """Whether both ends speak BEP 6."""
+        return self.remote is not None and self.remote.fast and bool(self._reserved & FAST_BIT)
 
     @property
     def extended(self) -> bool:
         """Whether both ends speak BEP 10."""
+        return self.remote is not None and self.remote.extended and bool(self._reserved & EXTENDED_BIT)
 
     @property
-    def peer_is_seed(self) -> bool: ...
+    def peer_pieces(self) -> PieceSet | None:
+        """What the peer has; None until the layout is known."""
+        return self._remote_pieces.known
+
+    @property
+    def peer_is_seed(self) -> bool:
+        """Whether the peer has everything, as far as can be told."""
+        return self._remote_pieces.complete
+
+    @property
+    def allowed_while_choked(self) -> frozenset[int]:
+        """Pieces that the peer serves even while it chokes (BEP 6)."""
+        return frozenset(self._fast_from_peer)
 
     def bind(self, infohash: bytes, layout: Layout | None) -> None:
         """Choose the torrent of a responder that was opened with infohash=None."""
+        if self.infohash not in (None, infohash):
+            raise LocalProtocolError("the connection belongs to another torrent already")
+        self.infohash = infohash
+        if layout is not None and self.layout is None:
+            self.set_layout(layout)
 
     def set_layout(self, layout: Layout) -> None:
-        """Metadata has arrived: judge and keep what the peer said it has. Raises RemoteProtocolError."""
+        """The metadata is here: judge what the peer said that it has. Raises RemoteProtocolError."""
+        self.layout = layout
+        if not self._offered.piece_count:
+            self._offered = PieceSet(layout.piece_count)
+        self._remote_pieces.settle(layout.piece_count)
 
-    def receive(self, data: bytes | memoryview) -> list[Event]:
-        """Events in `data`; a Piece's block is a view of `data`. Raises RemoteProtocolError."""
+    def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
+        """The events in `data`, which may be cut anywhere.
 
-    def data_to_send(self) -> list[bytes | memoryview]:
+        A Piece's block is a view of `data` or of a private copy: it stays right for as long as the caller
+        does not write over `data`. Raises RemoteProtocolError; the connection is of no use after that.
+        """
+        events: list[Event] = []
+        if self._remote_phase is Phase.HANDSHAKE:
+            data = self._receive_handshake(memoryview(data), events)
+            if self.remote is None:
+                return events
+        for message in self._framer.feed(data):
+            if type(message) is Piece:
+                self._on_piece(message)
+                events.append(message)
+            else:
+                self._judge(type(message))
+                self._HANDLERS[type(message)](self, message, events)
+        return events
+
+    def data_to_send(self) -> list[Buffer]:
         """The buffers queued since the last call, in order; write them all (writelines, sendmsg)."""
+        out, self._out = self._out, []
+        return out
 
-    # commands: each queues bytes; LocalProtocolError where the state does not allow it
-    def handshake(self) -> None: ...
-    def keepalive(self) -> None: ...
+    # --- commands: each queues bytes, or raises LocalProtocolError where the state does not allow it
+
+    def handshake(self) -> None:
+        """Say which torrent this is about; everything else comes after it."""
+        if self._local_phase is not Phase.HANDSHAKE:
+            raise LocalProtocolError("the handshake was sent already")
+        if self.infohash is None:
+            raise LocalProtocolError("no torrent chosen: bind() comes first")
+        self._out.append(Handshake(self.infohash, self.peer_id, self._reserved).encode())
+        self._local_phase = Phase.FIRST
+
+    def keepalive(self) -> None:
+        """Stay connected; due when nothing was sent for two minutes (BEP 3)."""
+        self._send(KeepAlive())
+
     def choke(self) -> None:
-        """Also rejects what the peer has asked for and not got (BEP 6)."""
+        """Stop serving; rejects what the peer still waits for if it speaks BEP 6."""
+        if self.am_choking:
+            return
+        self._send(Choke())
+        self.am_choking = True
+        for block in [block for block in self.peer_requests if block.index not in self._fast_to_peer]:
+            self._turn_away(block)
 
-    def unchoke(self) -> None: ...
-    def interested(self) -> None: ...
-    def not_interested(self) -> None: ...
-    def have(self, index: int) -> None: ...
+    def unchoke(self) -> None:
+        """Serve requests from now on."""
+        if self.am_choking:
+            self._send(Unchoke())
+            self.am_choking = False
+
+    def interested(self) -> None:
+        """Tell that this side would request if it were unchoked."""
+        if not self.am_interested:
+            self._send(Interested())
+            self.am_interested = True
+
+    def not_interested(self) -> None:
+        """Tell that this side wants nothing."""
+        if self.am_interested:
+            self._send(NotInterested())
+            self.am_interested = False
+
     def pieces(self, have: PieceSet) -> None:
-        """The first message: have_all / have_none where BEP 6 is spoken, else a bitfield (or nothing)."""
+        """Say once, first, what this side has: have_all or have_none with BEP 6, else a bitfield if any."""
+        if self.remote is None:
+            raise LocalProtocolError("the peer's handshake tells how to say it, and has not come yet")
+        self._offered = have.copy()
+        if self.fast and have.count == 0:
+            self._send(HaveNone())
+        elif self.fast and have.complete:
+            self._send(HaveAll())
+        elif have.count:
+            self._send(Bitfield(have.pack()))
 
-    def request(self, block: Block) -> None: ...
-    def cancel(self, block: Block) -> None: ...
-    def piece(self, index: int, begin: int, block: bytes | memoryview) -> bool:
-        """Answer a request without copying the block; False, nothing queued, if it was cancelled since."""
+    def have(self, index: int) -> None:
+        """Piece `index` has been checked and may be requested."""
+        self._offered.add(index)
+        self._send(Have(index))
 
-    def reject(self, block: Block) -> None: ...
-    def suggest(self, index: int) -> None: ...
-    def allowed_fast(self, index: int) -> None: ...
-    def extended_handshake(self, fields: Mapping[bytes, object]) -> None:
-        """Send a BEP 10 handshake, see extension.handshake_fields(...)."""
+    def request(self, block: Block) -> None:
+        """Ask for a block that the peer has; while it chokes, only of `allowed_while_choked`."""
+        if self.peer_choking and block.index not in self._fast_from_peer:
+            raise LocalProtocolError(f"request for piece {block.index} while choked")
+        if block in self.requested:
+            raise LocalProtocolError(f"{block} was requested already")
+        if self.peer_pieces is None or block.index not in self.peer_pieces:
+            raise LocalProtocolError(f"the peer does not have piece {block.index}")
+        self._send(Request(*block))
+        self.requested[block] = None
+
+    def cancel(self, block: Block) -> None:
+        """Take a request back; an answer that is on its way already still comes as a Piece event."""
+        if block in self.requested:
+            del self.requested[block]
+            self._expect_late(block)
+            self._send(Cancel(*block))
+
+    def piece(self, index: int, begin: int, block: Buffer) -> bool:
+        """Answer a request, without copying `block`; False, and nothing queued, if it no longer stands."""
+        key = Block(index, begin, len(block))
+        if key not in self.peer_requests:
+            return False
+        del self.peer_requests[key]
+        self._out.append(wire.piece_header(index, begin, len(block)))
+        self._out.append(block)
+        return True
+
+    def reject(self, block: Block) -> None:
+        """Refuse a request; without BEP 6 it is only forgotten."""
+        if block in self.peer_requests:
+            self._turn_away(block)
+
+    def suggest(self, index: int) -> None:
+        """Advise the peer to ask for piece `index` (BEP 6)."""
+        self._send(Suggest(index))
+
+    def allowed_fast(self, index: int) -> None:
+        """Serve piece `index` even while choking (BEP 6)."""
+        self._send(AllowedFast(index))
+        self._fast_to_peer.add(index)
+
+    def extended_handshake(self, fields: Mapping[bytes, Encodable]) -> None:
+        """Send the BEP 10 handshake; `extension.handshake_fields` builds its dictionary."""
+        self._send(Extended(extension.HANDSHAKE_ID, extension.encode_handshake(fields)))
 
     def extended_message(self, name: bytes, payload: bytes) -> bool:
-        """Send an extension message; False if the peer has not named that extension."""
+        """Send an extension message; False, and nothing queued, if the peer does not take that extension."""
+        number = self.peer_extensions.get(name, 0)
+        if number:
+            self._send(Extended(number, payload))
+        return number != 0
+
+    # --- the way out
+
+    def _send(self, message: Message) -> None:
+        kind = type(message)
+        if reason := violation(self._local_phase, kind, fast=self.fast, extended=self.extended):
+            raise LocalProtocolError(reason)
+        self._local_phase = RULES[kind].after or self._local_phase
+        self._out.append(wire.encode(message))
+
+    def _turn_away(self, block: Block) -> None:
+        self.peer_requests.pop(block, None)
+        if self.fast:
+            self._send(Reject(*block))
+
+    def _expect_late(self, block: Block) -> None:
+        self._late[block] = None
+        if len(self._late) > MAX_LATE:
+            del self._late[next(iter(self._late))]
+
+    # --- the way in
+
+    def _receive_handshake(self, view: memoryview, events: list[Event]) -> memoryview:
+        """Take what is missing of the 68 bytes; the rest of `view`."""
+        taken = view[: HANDSHAKE_BYTES - len(self._head)]
+        self._head += taken
+        self.remote = handshake.decode(self._head)
+        if self.remote is not None:
+            self._judge_handshake(self.remote)
+            self._remote_phase = Phase.FIRST
+            events.append(self.remote)
+        return view[len(taken) :]
+
+    def _judge_handshake(self, remote: Handshake) -> None:
+        if self.infohash is not None and remote.infohash != self.infohash:
+            raise RemoteProtocolError("handshake for another torrent")
+        if remote.peer_id == self.peer_id:
+            raise RemoteProtocolError("connected to self: the peer_id is the own one")
+
+    def _judge(self, kind: type) -> None:
+        if reason := violation(self._remote_phase, kind, fast=self.fast, extended=self.extended):
+            raise RemoteProtocolError(reason)
+        self._remote_phase = RULES[kind].after or self._remote_phase
+
+    def _on_piece(self, message: Piece) -> None:
+        block = Block(message.index, message.begin, len(message.block))
+        if block in self.requested:
+            del self.requested[block]
+        elif block in self._late:
+            del self._late[block]
+        else:
+            self._check_block(block)
+            raise RemoteProtocolError(f"piece that was not requested: {_text(block)}")
+
+    def _on_plain(self, message: Message, events: list[Event]) -> None:
+        events.append(message)
+
+    def _on_choke(self, message: Choke, events: list[Event]) -> None:
+        self.peer_choking = True
+        events.append(message)
+        if self.fast or not self.requested:
+            return
+        dropped, self.requested = tuple(self.requested), {}
+        for block in dropped:
+            self._expect_late(block)
+        events.append(Dropped(dropped))
+
+    def _on_unchoke(self, message: Unchoke, events: list[Event]) -> None:
+        self.peer_choking = False
+        events.append(message)
+
+    def _on_interested(self, message: Interested, events: list[Event]) -> None:
+        self.peer_interested = True
+        events.append(message)
+
+    def _on_not_interested(self, message: NotInterested, events: list[Event]) -> None:
+        self.peer_interested = False
+        events.append(message)
+
+    def _on_have(self, message: Have, events: list[Event]) -> None:
+        if self._remote_pieces.add(message.index):
+            events.append(message)
+
+    def _on_bitfield(self, message: Bitfield, events: list[Event]) -> None:
+        self._remote_pieces.unpack(message.bits)
+        events.append(message)
+
+    def _on_have_all(self, message: HaveAll, events: list[Event]) -> None:
+        self._remote_pieces.fill()
+        events.append(message)
+
+    def _on_request(self, message: Request, events: list[Event]) -> None:
+        block = message.block
+        self._check_block(block)
+        if block in self.peer_requests:
+            return
+        choked = self.am_choking and block.index not in self._fast_to_peer
+        # a request may have crossed a choke on its way: that is nobody's fault
+        if choked or len(self.peer_requests) >= MAX_PEER_REQUESTS or self.layout is None:
+            self._turn_away(block)
+        elif block.index not in self._offered:
+            raise RemoteProtocolError(f"request for a piece that was not offered: {_text(block)}")
+        else:
+            self.peer_requests[block] = None
+            events.append(message)
+
+    def _on_cancel(self, message: Cancel, events: list[Event]) -> None:
+        # BEP 6: a cancelled request must still be answered, by the piece or by a reject
+        if message.block in self.peer_requests:
+            self._turn_away(message.block)
+            events.append(message)
+
+    def _on_reject(self, message: Reject, events: list[Event]) -> None:
+        if message.block in self.requested:
+            del self.requested[message.block]
+            events.append(message)
+        elif message.block in self._late:
+            del self._late[message.block]
+        else:
+            raise RemoteProtocolError(f"reject of what was not requested: {_text(message.block)}")
+
+    def _on_suggest(self, message: Suggest, events: list[Event]) -> None:
+        self._check_index(message.index)
+        events.append(message)
+
+    def _on_allowed_fast(self, message: AllowedFast, events: list[Event]) -> None:
+        self._check_index(message.index)
+        if len(self._fast_from_peer) < MAX_PEER_REQUESTS:
+            self._fast_from_peer.add(message.index)
+            events.append(message)
+
+    def _on_extended(self, message: Extended, events: list[Event]) -> None:
+        if message.extension == extension.HANDSHAKE_ID:
+            hello = extension.decode_handshake(message.payload)
+            self._merge_extensions(hello)
+            events.append(hello)
+        elif name := self._extensions.get(message.extension):
+            events.append(ExtensionMessage(name, message.payload))
+
+    def _merge_extensions(self, hello: ExtensionHandshake) -> None:
+        """BEP 10: a later handshake adds to an earlier one."""
+        self.peer_extensions |= hello.ids
+        if len(self.peer_extensions) > extension.MAX_EXTENSIONS:
+            raise RemoteProtocolError(f"more than {extension.MAX_EXTENSIONS} extensions named")
+
+    def _check_index(self, index: int) -> None:
+        if self.layout is not None and index >= self.layout.piece_count:
+            raise RemoteProtocolError(f"piece {index} of {self.layout.piece_count}")
+
+    def _check_block(self, block: Block) -> None:
+        self._check_index(block.index)
+        if not 0 < block.length <= wire.MAX_REQUEST_BYTES:
+            raise RemoteProtocolError(
+                f"block of {block.length} bytes, expected 1 to {wire.MAX_REQUEST_BYTES}"
+            )
+        if self.layout is not None and block.begin + block.length > self.layout.piece_bytes(block.index):
+            raise RemoteProtocolError(f"block beyond the end of its piece: {_text(block)}")
+
+    _HANDLERS: Mapping[type, Callable[[PeerConnection, Any, list[Event]], None]] = {
+        KeepAlive: _on_plain,
+        Choke: _on_choke,
+        Unchoke: _on_unchoke,
+        Interested: _on_interested,
+        NotInterested: _on_not_interested,
+        Have: _on_have,
+        Bitfield: _on_bitfield,
+        HaveAll: _on_have_all,
+        HaveNone: _on_plain,
+        Request: _on_request,
+        Cancel: _on_cancel,
+        Suggest: _on_suggest,
+        Reject: _on_reject,
+        AllowedFast: _on_allowed_fast,
+        Extended: _on_extended,
+    }
+
+
+def _text(block: Block) -> str:
+    return f"{block.length} bytes from {block.begin} of piece {block.index}"

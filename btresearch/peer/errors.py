@@ -6,7 +6,7 @@ from btresearch.errors import BtresearchError
 
 
 class LocalProtocolError(BtresearchError):
-    """This side asked for something that the protocol does not allow in the present state."""
+    """A call that the protocol does not allow in the present state."""
 
 
 class RemoteProtocolError(BtresearchError):

@@ -12,7 +12,7 @@ BLOCK_BYTES = 16 * 1024
 class Block(NamedTuple):
     """A range inside one piece: piece `index`, first byte `begin`, `length` in bytes."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # the field of BEP 3 hides tuple.index, which nobody needs
     begin: int
     length: int
 
