@@ -1,0 +1,9 @@
+"""tmp"""
+
+from contextlib import contextmanager
+
+
+@contextmanager
+def packetised(network):
+    raise RuntimeError
+    yield
