@@ -1,0 +1,135 @@
+"""The dialling engine: BoringSSL through utls, with the ClientHello of Chromium 156."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import utls
+
+from btresearch.transport.btls.engine import TlsEngine
+from btresearch.transport.btls.exporter import ExporterSecrets, KeyLog, tls13_exporter
+from btresearch.transport.errors import RemoteProtocolError
+from btresearch.transport.protocol import Bytes
+
+_READ_BYTES = 262144
+# Record header 5, handshake header 4, legacy_version 2 (RFC 8446 sections 4.1.2 and 5.1).
+_CLIENT_RANDOM = slice(11, 43)
+
+
+def chromium_fingerprint() -> Any:
+    """Return utls' newest Chrome preset with the trust anchors in order, as Chromium 156 sends them.
+
+    The preset shuffles them on each connection, which no captured Chromium hello did.
+    """
+    fields = utls.Fingerprint.from_preset("chrome:stable").to_dict()
+    anchors = sorted(_anchors(fields["trust_anchors"]), key=lambda anchor: anchor[1:])
+    fields["trust_anchors"] = b"".join(anchors)
+    fields["permute_trust_anchors"] = False
+    return utls.Fingerprint.from_dict(fields)
+
+
+def _anchors(extension: bytes) -> Iterator[bytes]:
+    rest = bytes(extension)
+    while rest:
+        end = 1 + rest[0]
+        yield rest[:end]
+        rest = rest[end:]
+
+
+class UtlsClient:
+    """Makes engines that dial; one context and one in-memory key log serve all of a process' connections.
+
+    Accepts any certificate: the proof authenticates, TLS doesn't.
+    """
+
+    fallback = False
+
+    def __init__(self, keylog: KeyLog) -> None:
+        # minimum_version stays as it is: raising it would drop TLS 1.2 from supported_versions, and every
+        # Chrome offers it.
+        self._context = utls.SSLContext(utls.PROTOCOL_TLS_CLIENT)
+        self._context.check_hostname = False
+        self._context.verify_mode = utls.CERT_NONE
+        self._context.set_fingerprint(chromium_fingerprint())
+        self._context.keylog_filename = keylog.path
+        self._secrets = ExporterSecrets(keylog)
+
+    def __call__(self, sni: str | None = None) -> TlsEngine:
+        """Return an engine for one connection; no SNI extension without a name."""
+        return UtlsEngine(self._context, self._secrets, sni)
+
+
+class UtlsEngine:
+    """One BoringSSL client connection over memory buffers."""
+
+    fallback = False
+
+    def __init__(self, context: Any, secrets: ExporterSecrets, sni: str | None) -> None:
+        self.closed = False
+        self._incoming, self._outgoing = utls.MemoryBIO(), utls.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=sni)
+        self._secrets = secrets
+        self._client_random = self._exporter_secret = b""
+
+    @property
+    def tls13(self) -> bool:
+        """TLS 1.3 was negotiated."""
+        return bool(self._tls.version() == "TLSv1.3")
+
+    def feed(self, wire: Bytes) -> None:
+        """Take bytes from the wire."""
+        self._incoming.write(bytes(wire))
+
+    def drain(self) -> bytes:
+        """Return all bytes for the wire."""
+        wire: bytes = self._outgoing.read() if self._outgoing.pending else b""
+        if not self._client_random:
+            self._client_random = wire[_CLIENT_RANDOM]
+        return wire
+
+    def handshake(self) -> bool:
+        """Go on with the handshake. Raises RemoteProtocolError with the alert as its goodbye."""
+        try:
+            self._tls.do_handshake()
+        except utls.SSLWantReadError:
+            return False
+        except utls.SSLError as error:
+            raise self._failure("handshake", error) from error
+        if self.tls13:
+            self._exporter_secret = self._secrets.take(self._client_random)
+        return True
+
+    def records(self) -> Iterator[bytes]:
+        """Yield decrypted data, several records at a time."""
+        read = self._tls.read
+        try:
+            while data := read(_READ_BYTES):
+                yield data
+            self.closed = True
+        except utls.SSLWantReadError:
+            return
+        except utls.SSLZeroReturnError:
+            self.closed = True
+        except utls.SSLError as error:
+            raise self._failure("record", error) from error
+
+    def write(self, app: Bytes) -> None:
+        """Encrypt; BoringSSL cuts full records."""
+        written = self._tls.write(app) if app else 0
+        while written < len(app):
+            written += self._tls.write(memoryview(app)[written:])
+
+    def export(self, label: bytes, length: int) -> bytes:
+        """TLS-Exporter(label, "", length)."""
+        return tls13_exporter(self._exporter_secret, label, b"", length)
+
+    def shutdown(self) -> None:
+        """Say close_notify; the other end's is not waited for."""
+        try:
+            self._tls.unwrap()
+        except utls.SSLError:
+            return
+
+    def _failure(self, where: str, error: Exception) -> RemoteProtocolError:
+        return RemoteProtocolError(f"TLS {where}: {type(error).__name__}", goodbye=self.drain())

@@ -1,0 +1,234 @@
+"""The accepting end: an ordinary HTTPS server to all but those who prove a torrent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Literal
+
+from btresearch.transport.btls import hello
+from btresearch.transport.btls.channel import Channel
+from btresearch.transport.btls.engine import channel_secrets
+from btresearch.transport.btls.identity import ServerIdentity
+from btresearch.transport.btls.keyring import Keyring
+from btresearch.transport.btls.keys import ChannelSecrets, TorrentKey
+from btresearch.transport.btls.server_openssl import accept
+from btresearch.transport.errors import LocalProtocolError, RemoteProtocolError
+from btresearch.transport.protocol import Bytes, Entropy
+
+Verdict = Literal["pending", "proven", "decoy"]
+Lookup = Callable[[bytes, bytes], TorrentKey | None]
+
+HTTP_METHODS = tuple(
+    method + b" "
+    for method in (
+        b"GET",
+        b"HEAD",
+        b"POST",
+        b"PUT",
+        b"DELETE",
+        b"CONNECT",
+        b"OPTIONS",
+        b"TRACE",
+        b"PATCH",
+        b"PRI",
+    )
+)
+"""RFC 9110 section 9, RFC 5789 and HTTP/2's preface (RFC 9113 section 3.4)."""
+
+# Drawn, because a size that all responders share would be theirs alone: a response header and a small body.
+_PAD_LOW_BYTES, _PAD_HIGH_BYTES = 200, 1200
+
+# Keeps a miss as long as a hit: some key is always tried.
+_NOBODY = TorrentKey.basic(bytes(20))
+
+
+class ConnectedToSelf(RemoteProtocolError):
+    """The initiator of this connection is this very process."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a lookup needs: hand `tag` and `K` to `Keyring.lookup`."""
+
+    tag: bytes
+    K: bytes = field(repr=False)
+
+
+class _State(Enum):
+    HANDSHAKE = auto()
+    FIRST_RECORD = auto()
+    LOOKUP = auto()
+    PROVEN = auto()
+    DECOY = auto()
+    OVER = auto()
+
+
+_VERDICTS: dict[_State, Verdict] = {_State.PROVEN: "proven", _State.DECOY: "decoy"}
+
+
+class Responder:
+    """One accepted btls connection (steps 2 and 3).
+
+    Watch `verdict`: in "decoy" the bytes that `receive` returns are the decoy's, irrevocably, and `send`
+    carries its answer; `ready` stays False, so nothing of BitTorrent can reach a prober. With
+    `deferred_lookup`, `receive` leaves a `query` instead of searching the keyring itself: look it up in another
+    thread, then call `resolve`. `admit` is asked before any lookup; False (a rate limit) means decoy.
+    """
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        identity: ServerIdentity,
+        *,
+        entropy: Entropy,
+        shape: str = "rechunk",
+        deferred_lookup: bool = False,
+        admit: Callable[[], bool] = lambda: True,
+        own_ekms: Container[bytes] = (),
+    ) -> None:
+        self.infohash: bytes | None = None
+        self.query: Query | None = None
+        self._keyring, self._entropy, self._admit = keyring, entropy, admit
+        self._deferred, self._own_ekms = deferred_lookup, own_ekms
+        self._channel = Channel(accept(identity.context), shape)
+        self._engine = self._channel.engine
+        self._secrets = ChannelSecrets(b"", b"")
+        self._level = "basic"
+        self._state = _State.HANDSHAKE
+        self._queue, self._first = bytearray(), b""
+
+    @property
+    def name(self) -> str:
+        """`btls_basic`, `btls_strict` or `btls_full`, settled once `ready`."""
+        return f"btls_{self._level}"
+
+    @property
+    def ready(self) -> bool:
+        """The initiator's proof holds."""
+        return self._state is _State.PROVEN
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the first application-data record said."""
+        return _VERDICTS.get(self._state, "pending")
+
+    @property
+    def closed(self) -> bool:
+        """The other end said close_notify."""
+        return self._engine.closed
+
+    def start(self) -> bytes:
+        """Return nothing: a responder waits for a ClientHello."""
+        return b""
+
+    def receive(self, wire: Bytes) -> tuple[bytes, bytes]:
+        """Take wire bytes; return (application bytes, reply). Raises RemoteProtocolError."""
+        self._alive()
+        return self._guarded(lambda: self._receive(wire))
+
+    def resolve(self, key: TorrentKey | None) -> tuple[bytes, bytes]:
+        """Answer `query` (see `deferred_lookup`); return as `receive` does."""
+        if self._state is not _State.LOOKUP:
+            raise LocalProtocolError("btls: no lookup is pending")
+        self.query = None
+        return self._guarded(lambda: self._resolve(key))
+
+    def send(self, app: Bytes) -> bytes:
+        """Encrypt (the decoy's bytes as they come, the peer's as the shape lets them go), or queue."""
+        self._alive()
+        if self._state is _State.PROVEN:
+            self._channel.push(app)
+        elif self._state is _State.DECOY:
+            self._engine.write(app)
+        else:
+            self._queue += app
+        return self._engine.drain()
+
+    def flush(self) -> bytes:
+        """Encrypt what the shape holds back: the Hello shares a record with what was sent since."""
+        if self._state is _State.PROVEN:
+            self._channel.flush()
+        return self._engine.drain()
+
+    def close(self) -> bytes:
+        """Say close_notify."""
+        if self._state is _State.OVER:
+            return b""
+        self._state = _State.OVER
+        return self._channel.goodbye()
+
+    def _alive(self) -> None:
+        if self._state is _State.OVER:
+            raise LocalProtocolError("btls: used after it ended")
+
+    def _guarded(self, step: Callable[[], bytes]) -> tuple[bytes, bytes]:
+        try:
+            app = step()
+        except RemoteProtocolError:
+            self._state = _State.OVER
+            raise
+        return app, self._engine.drain()
+
+    def _receive(self, wire: Bytes) -> bytes:
+        self._engine.feed(wire)
+        if self._state is _State.HANDSHAKE and self._engine.handshake():
+            self._begin()
+        if self._state is _State.FIRST_RECORD:
+            return self._decide(next(self._engine.records(), b""))
+        return self._rest()
+
+    def _begin(self) -> None:
+        if not self._engine.tls13:
+            self._to_decoy()
+            return
+        self._secrets = channel_secrets(self._engine)
+        self._state = _State.FIRST_RECORD
+
+    def _rest(self) -> bytes:
+        if self._state in (_State.HANDSHAKE, _State.FIRST_RECORD, _State.LOOKUP):
+            return b""
+        return b"".join(self._engine.records())
+
+    def _decide(self, first: bytes) -> bytes:
+        """Step 2: this one record decides, and no later byte can change it."""
+        if not first:
+            return b""
+        self._first = first
+        if len(first) < hello.HEAD_BYTES or first.startswith(HTTP_METHODS) or not self._admit():
+            return self._resolve(None, tried=False)
+        self._state = _State.LOOKUP
+        query = Query(hello.tag_of(first), self._secrets.K)
+        if self._deferred:
+            self.query = query
+            return b""
+        return self._resolve(self._keyring.lookup(query.tag, query.K))
+
+    def _resolve(self, key: TorrentKey | None, *, tried: bool = True) -> bytes:
+        first, self._first = self._first, b""
+        holds = tried and hello.proves(first, key or _NOBODY, "initiator", self._secrets)
+        if key is None or not holds:
+            self._to_decoy()
+            return first + self._rest()
+        self._accept(key, first)
+        return self._rest()
+
+    def _to_decoy(self) -> None:
+        self._queue.clear()
+        self._state = _State.DECOY
+
+    def _accept(self, key: TorrentKey, first: bytes) -> None:
+        if self._secrets.EKM in self._own_ekms:
+            raise ConnectedToSelf("btls: connected to self", goodbye=self._channel.goodbye())
+        if hello.total_bytes(first) != len(first):
+            raise self._channel.refuse("btls: Hello is not exactly one record")
+        self._state = _State.PROVEN
+        self.infohash, self._level = key.infohash, key.level
+        self._channel.push(hello.encode(key, "responder", self._secrets, self._pad_bytes()))
+        self._channel.push(bytes(self._queue))
+        self._queue.clear()
+
+    def _pad_bytes(self) -> int:
+        span = _PAD_HIGH_BYTES - _PAD_LOW_BYTES
+        return _PAD_LOW_BYTES + int.from_bytes(self._entropy(4), "big") % span
