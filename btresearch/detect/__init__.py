@@ -1,0 +1,18 @@
+"""Detectors: flows in, verdicts out, one file each.
+
+`run(flows)` gives the verdict table of every detector; `detectors()` lists them by name. A new
+detector is one new module here with a `DETECTOR`, and its test; `contract` says what it must be.
+"""
+
+from __future__ import annotations
+
+from btresearch.detect.contract import (
+    VERDICTS,
+    Detector,
+    DetectorError,
+    Trainable,
+    Verdict,
+)
+from btresearch.detect.registry import detectors, run, select
+
+__all__ = ["VERDICTS", "Detector", "DetectorError", "Trainable", "Verdict", "detectors", "run", "select"]

@@ -1,0 +1,115 @@
+"""Tstat's rule for MSE/PE: both sides open with a Diffie-Hellman-sized message, and bytes look random.
+
+The only open traffic meter known to claim MSE itself. Deviations: message sizes are sums of payload
+lengths, so a retransmission counts twice where the original subtracts sequence numbers; the rule is
+asked once, at the end of the listed packets, where the original asks at every payload packet; and of
+the original's other classes, which all win over this one, only TLS is stood in for (by the flow
+table's record parser).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from btresearch.detect.cells import blobs, flag, items, rows
+from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, other
+
+FIN, PSH, ACK = 0x01, 0x08, 0x10
+DH_BYTES = range(96, 608 + 1)  # 96-byte key and 0..512 bytes of padding
+MESSAGES = 2
+ENTROPY_PACKETS = 4
+ENTROPY_BITS = 3.7  # of 4; exceeded by about 100 random samples with 99 % probability
+
+
+class Row(NamedTuple):
+    """The columns of one flow, as they come."""
+
+    proto: object
+    handshake_seen: object
+    is_tls: object
+    pkt_dir: object
+    pkt_len: object
+    pkt_flags: object
+    pkt_payload: object
+
+
+def message_sizes(direction: int, dirs: list[int], lengths: list[int], flags: list[int]) -> list[int]:
+    """Bytes of the direction's first two messages; one ends at a PSH or FIN segment with ACK."""
+    sizes: list[int] = []
+    size = 0
+    for way, length, bits in zip(dirs, lengths, flags, strict=True):
+        if way != direction:
+            continue
+        size += length
+        if size and bits & ACK and bits & (PSH | FIN):
+            sizes.append(size)
+            size = 0
+            if len(sizes) == MESSAGES:
+                break
+    return sizes
+
+
+def dh_sized(sizes: list[int]) -> bool:
+    """Whether the first message, or the first two together, fit a key with padding."""
+    return bool(sizes) and (sizes[0] in DH_BYTES or sum(sizes) in DH_BYTES)
+
+
+def nibble_entropies(data: bytes) -> tuple[float, float]:
+    """Shannon entropy in bits of the low and of the high nibbles; 4 is the most."""
+    values = np.frombuffer(data, np.uint8)
+    return _entropy(values & 15), _entropy(values >> 4)
+
+
+def _entropy(nibbles: npt.NDArray[np.integer]) -> float:
+    counts = np.bincount(nibbles, minlength=16)
+    p = counts[counts > 0] / max(1, len(nibbles))
+    return float(-(p * np.log2(p)).sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class TstatMse:
+    """Message sizes in 96..608 both ways, and nibble entropy above 3.7 bits over four payload packets."""
+
+    name: str = "tstat_mse"
+    version: str = "1"
+    cites: tuple[str, ...] = ("Tstat (github.com/andreaaraldo/mytstat 6ef2de51), tcpL7.c, tcp.c, param.h",)
+    question: int = 1
+    sees: tuple[str, ...] = Row._fields
+    needs: str = ""
+    trained: bool = False
+
+    def __call__(self, flows: pd.DataFrame) -> pd.DataFrame:
+        """BitTorrent, other, or abstain (not TCP, half-open, one-sided)."""
+        return answers(flows.index, [_verdict(Row(*row)) for row in rows(flows, self.sees)])
+
+
+def _verdict(row: Row) -> Verdict:
+    if row.proto != "tcp":
+        return abstain("the rule looks at TCP only")
+    if not flag(row.handshake_seen):
+        return abstain("the TCP handshake was not captured")
+    ways, sizes, bits = items(row.pkt_dir), items(row.pkt_len), items(row.pkt_flags)
+    ours, theirs = (message_sizes(way, ways, sizes, bits) for way in (1, -1))
+    if not ours or not theirs:
+        return abstain("no whole message in both directions")
+    if flag(row.is_tls):
+        return other("TLS: every other class wins over this one")
+    return _judge(ours, theirs, blobs(row.pkt_payload))
+
+
+def _judge(ours: list[int], theirs: list[int], payloads: list[bytes]) -> Verdict:
+    sizes = f"messages c2s {ours} B, s2c {theirs} B"
+    if not (dh_sized(ours) and dh_sized(theirs)):
+        return other(f"{sizes}: not both within {DH_BYTES[0]}..{DH_BYTES[-1]}")
+    low, high = nibble_entropies(b"".join(islice((p for p in payloads if p), ENTROPY_PACKETS)))
+    why = f"{sizes}, nibble entropy {low:.3f} and {high:.3f} bits, limit {ENTROPY_BITS}"
+    return bittorrent(why) if min(low, high) > ENTROPY_BITS else other(why)
+
+
+DETECTOR = TstatMse()
