@@ -24,7 +24,21 @@ def items(cell: object) -> list[Any]:
 
 def vector(cell: object) -> npt.NDArray[np.int64]:
     """A list cell of integers as an array; anything else is an empty one."""
-    return np.asarray(cell if isinstance(cell, (np.ndarray, list, tuple)) else [], dtype=np.int64)
+    try:
+        return np.asarray(cell if isinstance(cell, (np.ndarray, list, tuple)) else [], dtype=np.int64)
+    except (TypeError, ValueError):
+        return np.zeros(0, dtype=np.int64)
+
+
+def vectors(*cells: object) -> list[npt.NDArray[np.int64]]:
+    """List cells of one group; all of them are empty when their lengths differ."""
+    found = [vector(cell) for cell in cells]
+    return found if len({len(v) for v in found}) == 1 else [found[0][:0]] * len(found)
+
+
+def integer(cell: object) -> int:
+    """A number cell; anything else is -1, the flow table's word for "unknown"."""
+    return int(cell) if isinstance(cell, (int, np.integer)) else -1
 
 
 def blob(cell: object) -> bytes:

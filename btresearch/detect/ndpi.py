@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from btresearch.detect.cells import blobs, items, rows
+from btresearch.detect.cells import blobs, integer, rows, vector
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, flagged, other
 from btresearch.errors import MissingTool
 
@@ -171,13 +171,13 @@ class Ndpi:
             return answers(flows.index, [_verdict(engine, path, *row) for row in rows(flows, self.sees)])
 
 
-def _verdict(engine: Engine, path: Path, linktype: int, frames: object, times_ns: object) -> Verdict:
-    frames_, times = blobs(frames), [int(t) for t in items(times_ns)]
-    if not frames_ or len(frames_) != len(times):
+def _verdict(engine: Engine, path: Path, linktype: object, frames: object, times_ns: object) -> Verdict:
+    link, kept, times = integer(linktype), blobs(frames), vector(times_ns).tolist()
+    if link < 0 or not kept or len(kept) != len(times):
         return abstain("no frames were kept")
-    path.write_bytes(pcap(int(linktype), frames_, times))
+    path.write_bytes(pcap(link, kept, times))
     label = engine.label(path)
-    return abstain(f"nDPI decodes no packet of link type {linktype}") if label is None else judge(label)
+    return abstain(f"nDPI decodes no packet of link type {link}") if label is None else judge(label)
 
 
 DETECTOR = Ndpi()

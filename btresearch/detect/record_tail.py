@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from btresearch.detect.cells import flag, rows, vector
+from btresearch.detect.cells import flag, integer, rows, vectors
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, other
 
 Ints = npt.NDArray[np.int64]
@@ -87,12 +87,12 @@ class RecordTail:
         """BitTorrent, other, or abstain (not TLS, or too little bulk)."""
         return answers(flows.index, [self._verdict(*row) for row in rows(flows, self.sees)])
 
-    def _verdict(self, tls: object, version: int, dirs: object, types: object, lengths: object) -> Verdict:
+    def _verdict(self, tls: object, version: object, dirs: object, types: object, lengths: object) -> Verdict:
         if not flag(tls):
             return abstain("not TLS")
-        ways, kinds, sizes = vector(dirs), vector(types), vector(lengths)
+        ways, kinds, sizes = vectors(dirs, types, lengths)
         data = kinds == APPLICATION_DATA
-        overheads = OVERHEADS.get(version, OVERHEADS_TLS12)
+        overheads = OVERHEADS.get(integer(version), OVERHEADS_TLS12)
         tried = [self._direction(ways[data], sizes[data] - o, way) for o in overheads for way in (1, -1)]
         return max(tried, key=lambda answer: (answer.verdict != "abstain", answer.score))
 

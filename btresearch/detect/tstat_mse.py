@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from btresearch.detect.cells import blobs, flag, items, rows
+from btresearch.detect.cells import blobs, flag, rows, vectors
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, other
 
 FIN, PSH, ACK = 0x01, 0x08, 0x10
@@ -94,8 +94,8 @@ def _verdict(row: Row) -> Verdict:
         return abstain("the rule looks at TCP only")
     if not flag(row.handshake_seen):
         return abstain("the TCP handshake was not captured")
-    ways, sizes, bits = items(row.pkt_dir), items(row.pkt_len), items(row.pkt_flags)
-    ours, theirs = (message_sizes(way, ways, sizes, bits) for way in (1, -1))
+    frames = [v.tolist() for v in vectors(row.pkt_dir, row.pkt_len, row.pkt_flags)]
+    ours, theirs = (message_sizes(way, *frames) for way in (1, -1))
     if not ours or not theirs:
         return abstain("no whole message in both directions")
     if flag(row.is_tls):
