@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import select
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from typing import Self
 
 from btresearch.capture.ring import DEFAULT_SHAPE, Ring, RingShape
 from btresearch.capture.statistics import Statistics
+from btresearch.capture.stop import StopRequest
 from btresearch.capture.tcpdump import Tcpdump, compile_filter
 from btresearch.capture.writer import PcapngWriter
 from btresearch.errors import BtresearchError
@@ -54,7 +54,7 @@ class Sniffer:
     ) -> None:
         self._interface, self._target, self._shape = interface, target, shape
         self._ring = Ring(interface, shape=shape, program=compile_filter(expression))
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._stop = StopRequest()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._thread = threading.Thread(target=self.run, name=f"sniffer {interface}", daemon=True)
@@ -64,21 +64,21 @@ class Sniffer:
         """Capture until `stop`; `ready` is called at once, since the ring takes packets from its making on."""
         with PcapngWriter(self._target, linktype=self._ring.linktype, interface=self._interface) as writer:
             ready()
-            while not self._stopping():
+            while not self._stop.wait(1000, self._ring):
                 self._collect(writer)
             # What arrived before the stop may still be in a block that the kernel holds open.
             end_ns = time.monotonic_ns() + 3 * self._shape.retire_ms * 1_000_000
             while time.monotonic_ns() < end_ns:
                 time.sleep(self._shape.retire_ms / 1000)
-                self._collect(writer, wait_ms=0)
+                self._collect(writer)
             self.statistics = self._finish(writer)
         self._ring.close()
-        os.close(self._wake)
+        self._stop.close()
         return self.statistics
 
     def stop(self) -> None:
         """Let `run` drain the ring and return; safe in a signal handler and from another thread."""
-        os.eventfd_write(self._wake, 1)
+        self._stop.make()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -90,15 +90,8 @@ class Sniffer:
         self.stop()
         self._thread.join()
 
-    def _stopping(self) -> bool:
-        try:
-            os.eventfd_read(self._wake)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _collect(self, writer: PcapngWriter, *, wait_ms: int = 1000) -> None:
-        """Empty the ring, write what is pending while the ring is empty, then wait for the next block."""
+    def _collect(self, writer: PcapngWriter) -> None:
+        """Empty the ring, and write what is pending while it has nothing."""
         while True:
             block = self._ring.take() if self._pending_bytes < MAX_PENDING_BYTES else None
             if block is not None:
@@ -107,12 +100,7 @@ class Sniffer:
             elif self._pending:
                 self._write_one(writer)
             else:
-                break
-        if wait_ms:
-            poll = select.poll()
-            poll.register(self._ring, select.POLLIN)
-            poll.register(self._wake, select.POLLIN)
-            poll.poll(wait_ms)
+                return
 
     def _write_one(self, writer: PcapngWriter) -> None:
         block = self._pending.popleft()

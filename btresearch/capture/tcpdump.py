@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -14,16 +15,17 @@ from typing import IO, cast
 from btresearch.capture.reader import read
 from btresearch.capture.ring import Instruction
 from btresearch.capture.statistics import Statistics
+from btresearch.capture.stop import StopRequest
 from btresearch.capture.writer import PcapngWriter
 from btresearch.errors import BtresearchError, MissingTool
 
 BUFFER_KIB = 128 << 10
 MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS of linux/bpf_common.h
 
-_COUNTS = {
-    "received": re.compile(r"(\d+) packets? received by filter"),
-    "dropped": re.compile(r"(\d+) packets? dropped by (?:kernel|interface)"),
-}
+SETTLE_S = 1.2  # libpcap hands a part-filled block over after 1 s
+MAX_SETTLE_S = 10.0
+_RECEIVED = re.compile(r"(\d+) packets? received by filter")
+_DROPPED = re.compile(r"(\d+) packets? dropped by (?:kernel|interface)")
 
 
 def compile_filter(expression: str) -> list[Instruction]:
@@ -45,7 +47,7 @@ class Tcpdump:
     """A capture by tcpdump, written as pcapng with ns times and drop counters; same calls as `Sniffer`."""
 
     def __init__(self, interface: str, target: str | PathLike[str], *, expression: str = "") -> None:
-        self._interface, self._target = interface, Path(target)
+        self._interface, self._target, self._stop = interface, Path(target), StopRequest()
         # Into a file: when SIGINT meets a write to a full pipe, tcpdump loses the rest of its buffer.
         self._raw = self._target.with_name(self._target.name + ".tcpdump.pcap")
         options = ["-i", interface, "-B", str(BUFFER_KIB), "-s", "0", "-n", "--time-stamp-precision=nano"]
@@ -72,25 +74,37 @@ class Tcpdump:
             stderr = cast("IO[str]", process.stderr)
             said = _said_until_listening(stderr)
             ready()
+            while not self._stop.wait(500) and process.poll() is None:
+                pass
+            self._settle()
+            process.send_signal(signal.SIGINT)
             said += stderr.read()
-        counts = {name: sum(map(int, pattern.findall(said))) for name, pattern in _COUNTS.items()}
+        self._stop.close()
         try:
-            return self._converted(counts)
+            return self._converted(said)
         finally:
             self._raw.unlink()
 
-    def _converted(self, counts: dict[str, int]) -> Statistics:
+    def stop(self) -> None:
+        """Let `run` end the capture and return; safe in a signal handler and from another thread."""
+        self._stop.make()
+
+    def _settle(self) -> None:
+        """Wait until the file stops growing: at SIGINT tcpdump forgets what it hasn't read from the kernel."""
+        size, deadline = -1, time.monotonic() + MAX_SETTLE_S
+        while size != (size := self._raw.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(SETTLE_S)
+
+    def _converted(self, said: str) -> Statistics:
+        received, dropped = (sum(map(int, pattern.findall(said))) for pattern in (_RECEIVED, _DROPPED))
         last_ns = 0
         with PcapngWriter(self._target, interface=self._interface) as writer:
             for packet in read(self._raw):
                 writer.write(packet)
                 last_ns = packet.t_ns
-            writer.statistics(**counts, t_ns=last_ns)
-            return Statistics(written=writer.count, **counts)
-
-    def stop(self) -> None:
-        """Ask tcpdump to write what it has and to end; `run` then returns."""
-        self._process.send_signal(signal.SIGINT)
+            dropped += max(0, received - writer.count)  # left unread in the kernel
+            writer.statistics(received=received, dropped=dropped, t_ns=last_ns)
+            return Statistics(written=writer.count, received=received, dropped=dropped)
 
 
 def _tcpdump() -> str:
