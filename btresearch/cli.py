@@ -44,6 +44,49 @@ def options(
 
 
 @app.command()
+def capture(
+    scenarios: Annotated[
+        list[str],
+        typer.Argument(metavar="SCENARIO...", help="Names, TOML files, or the sets quick and full."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder that gets a folder per capture.")],
+    seed: Annotated[int, typer.Option(help="Decides contents, sizes, ports and order.")] = 0,
+    repeat: Annotated[int, typer.Option(min=0, help="Captures per scenario; 0: what it says itself.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Captures made side by side.")] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and make nothing.")] = False,
+    no_netns: Annotated[
+        bool, typer.Option("--no-netns", help="Packetise from recorded sockets, no namespaces.")
+    ] = False,
+) -> None:
+    """Make labelled captures from scenarios; finished ones are kept, so an interrupted run goes on.
+
+    Example: btresearch capture lt_mse_rc4 cover_httpx_h2 --out out/captures --seed 1
+    """
+    from btresearch import lab
+
+    plan = lab.draw_up(lab.resolve(scenarios), seed=seed, repeats=repeat or None)
+    for name, reason in plan.skipped.items():
+        typer.echo(f"{name} skipped: {reason}", err=True)
+    if dry_run:
+        for job in plan.jobs:
+            typer.echo(f"{job.scenario.name}-{job.repeat:03d}")
+        typer.echo(f"{len(plan.jobs)} captures, at least {plan.flows} flows", err=True)
+        return
+    kind, ability = lab.choose_kind("packetised" if no_netns else "auto")
+    if not ability.ok:
+        typer.echo(f"packetised: {ability}", err=True)
+    with _progress() as say:
+        report = lab.run(
+            plan, out, seed=seed, jobs=jobs, kind=kind, progress=lambda *step: say(lab.describe(*step))
+        )
+    for outcome in report.failed:
+        typer.echo(f"{outcome.session} failed: {outcome.error}", err=True)
+    typer.echo(f"{len(report.outcomes) - len(report.failed)} captures ({report.kind}) in {out}")
+    if report.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def evidence(
     claims: Annotated[
         list[str] | None, typer.Argument(help="Claims to make; all when none is named.")

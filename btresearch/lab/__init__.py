@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from btresearch.lab.errors import Interrupted, LabError
     from btresearch.lab.netns import Ability, NetnsError, probe
-    from btresearch.lab.plan import Job, Plan, draw_up, plan_quick, resolve
+    from btresearch.lab.plan import Job, Plan, draw_up, plan_quick, plan_set, resolve
     from btresearch.lab.record import capture, choose_kind
-    from btresearch.lab.runner import Outcome, Report, run
+    from btresearch.lab.runner import Outcome, Report, capture_set, describe, run
     from btresearch.lab.scenario import Network, Scenario, Traffic, dumps, find, load, loads, ready_made
 
 _HOME = {
     "errors": ("Interrupted", "LabError"),
     "netns": ("Ability", "NetnsError", "probe"),
-    "plan": ("Job", "Plan", "draw_up", "plan_quick", "resolve"),
+    "plan": ("Job", "Plan", "draw_up", "plan_quick", "plan_set", "resolve"),
     "record": ("capture", "choose_kind"),
-    "runner": ("Outcome", "Report", "run"),
+    "runner": ("Outcome", "Report", "capture_set", "describe", "run"),
     "scenario": ("Network", "Scenario", "Traffic", "dumps", "find", "load", "loads", "ready_made"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -52,13 +52,16 @@ __all__ = [
     "Scenario",
     "Traffic",
     "capture",
+    "capture_set",
     "choose_kind",
+    "describe",
     "draw_up",
     "dumps",
     "find",
     "load",
     "loads",
     "plan_quick",
+    "plan_set",
     "probe",
     "ready_made",
     "resolve",

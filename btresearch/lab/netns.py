@@ -25,7 +25,7 @@ SBIN = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))  # not in an o
 
 REMEDIES = {
     "iproute2": "install the package iproute2 (it brings `ip`)",
-    "user namespace": "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone), or run as root",
+    "user namespace": "allow user namespaces (sysctl user.max_user_namespaces), or run as root",
     "uid map": "allow unprivileged user namespaces (kernel.apparmor_restrict_unprivileged_userns=0), or run as root",
     "network namespace": "raise sysctl user.max_net_namespaces, or run as root",
     "enter user namespace": "run as the user who started the lab, or as root",
@@ -67,6 +67,7 @@ class Host:
 
     def __init__(self, address: str, *, join: Host | None = None) -> None:
         self.address = address
+        self.in_user_namespace = False
         arguments = ["hold", str(os.getpid())] + (
             [str(join.pid)] if join is not None and join.in_user_namespace else []
         )

@@ -27,6 +27,7 @@ import socket
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000  # linux/sched.h
 CLONE_NEWNET = 0x40000000
@@ -64,15 +65,14 @@ def die_with(parent: int) -> None:
 def setns(pid: int, kind: str, flag: int) -> None:
     """Enter one namespace of another process (setns(2))."""
     try:
-        with open(f"/proc/{pid}/ns/{kind}") as handle:
+        with Path(f"/proc/{pid}/ns/{kind}").open() as handle:
             _call(f"enter {kind} namespace", _libc.setns(handle.fileno(), flag))
     except OSError as error:
         raise Refused(f"enter {kind} namespace", str(error)) from None
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w") as handle:
-        handle.write(text)
+    Path(path).write_text(text, encoding="ascii")
 
 
 def _become_root_of_new_user_namespace() -> None:
@@ -103,7 +103,9 @@ def make_host(join: int | None) -> bool:
 
 def run_ip(order: dict[str, str]) -> None:
     """Give iproute2 a batch of commands."""
-    done = subprocess.run([order["ip"], "-batch", "-"], input=order["batch"], capture_output=True, text=True)
+    done = subprocess.run(
+        [order["ip"], "-batch", "-"], check=False, input=order["batch"], capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise Refused(order.get("step", "ip"), " ".join(done.stderr.split()))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from btresearch.errors import InputError
 from btresearch.lab import cast
 from btresearch.lab.scenario import Scenario, find, ready_made
 
-SETS = ("quick", "all")
+SETS = {"quick": 1, "full": 10}
+"""Names that stand for every scenario of the package, and how many times its own `repeats` each is captured."""
 
 
 @dataclass(frozen=True, order=True)
@@ -34,7 +36,7 @@ class Plan:
 
 
 def resolve(names: Iterable[str]) -> list[Scenario]:
-    """Turn names, paths and set names (`quick`: every scenario of the package) into scenarios, each once.
+    """Turn names, paths and set names (see `SETS`) into scenarios, each once.
 
     Raises InputError for a name that is none of these.
     """
@@ -67,6 +69,14 @@ def draw_up(scenarios: Iterable[Scenario], *, seed: int = 0, repeats: int | None
     return Plan(tuple(jobs), skipped)
 
 
-def plan_quick(*, seed: int = 0, repeats: int | None = None) -> Plan:
+def plan_set(name: str, *, seed: int = 0) -> Plan:
+    """Plan a set. Raises InputError for an unknown one."""
+    if name not in SETS:
+        raise InputError(name, f"one of the sets {', '.join(SETS)}")
+    scenarios = [replace(scenario, repeats=scenario.repeats * SETS[name]) for scenario in resolve([name])]
+    return draw_up(scenarios, seed=seed)
+
+
+def plan_quick(*, seed: int = 0) -> Plan:
     """Plan the set `quick`: what the first evidence needs."""
-    return draw_up(resolve(["quick"]), seed=seed, repeats=repeats)
+    return plan_set("quick", seed=seed)

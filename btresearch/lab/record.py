@@ -134,6 +134,7 @@ def _attempt(take: Take, folder: Path, failures: list[str]) -> None:
     census = count(raw, labels, take.scenario.network.mtu_bytes)
     notes = [f"unlabelled flows: {census.unlabelled_flows}", f"unlabelled packets: {annotated.unlabelled}"]
     notes += [f"failed attempt: {failure}" for failure in failures]
+    shutil.rmtree(work)
     Manifest(
         scenario=take.scenario.name,
         kind=take.kind,
@@ -150,8 +151,7 @@ def _attempt(take: Take, folder: Path, failures: list[str]) -> None:
         load=Load(before=load_before, after=os.getloadavg()[0], cpus=os.cpu_count() or 0),
         tools=_tools(played),
         notes=tuple(notes),
-    ).write(folder / "manifest.toml")
-    shutil.rmtree(work)
+    ).write(folder / "manifest.toml")  # last: a folder without it is no capture
 
 
 def fingerprint(scenario: Scenario) -> str:

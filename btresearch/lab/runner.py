@@ -15,7 +15,7 @@ from pathlib import Path
 from btresearch.capture import Capture
 from btresearch.errors import InputError
 from btresearch.lab.errors import LabError
-from btresearch.lab.plan import Job, Plan
+from btresearch.lab.plan import Job, Plan, plan_set
 from btresearch.lab.record import PARTIAL, Take, capture, choose_kind, fingerprint
 
 LOCK = ".lock"
@@ -74,6 +74,38 @@ def run(
             stop.set()
             pool.shutdown(cancel_futures=True)
     return Report(resolved, tuple(outcomes), plan.skipped)
+
+
+def capture_set(
+    name: str,
+    out: Path,
+    *,
+    seed: int = 0,
+    jobs: int = 2,
+    netns: bool = True,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Make a set (`quick`, `full`) below `out`, saying each step in a line.
+
+    Without `netns` everything is packetised. Raises LabError when not one capture could be made.
+    """
+    plan = plan_set(name, seed=seed)
+    kind, ability = choose_kind("auto" if netns else "packetised")
+    progress(f"{len(plan.jobs)} captures ({kind}; {ability})")
+    for scenario, reason in plan.skipped.items():
+        progress(f"{scenario} skipped: {reason}")
+    report = run(plan, out, seed=seed, jobs=jobs, kind=kind, progress=lambda *step: progress(describe(*step)))
+    if len(report.failed) == len(plan.jobs):
+        raise LabError(f"no capture could be made; the first failure: {report.failed[0].error}")
+    return report
+
+
+def describe(ended: int, total: int, outcome: Outcome) -> str:
+    """One line about one job."""
+    took = f" in {outcome.seconds:.1f} s" if outcome.result == "made" else ""
+    return f"[{ended}/{total}] {outcome.session} {outcome.result}{took}" + (
+        f": {outcome.error}" if outcome.error else ""
+    )
 
 
 def _watched(futures: list[Future[Outcome]], progress: Progress) -> Iterator[Outcome]:

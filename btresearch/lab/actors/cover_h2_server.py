@@ -20,7 +20,7 @@ class Connection(asyncio.Protocol):
     """One client: queued objects per stream, sent as far as the windows allow, the streams taking turns."""
 
     def __init__(self) -> None:
-        self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        self._h2 = H2Connection(H2Configuration(client_side=False))
         self._queued: dict[int, memoryview] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,8 +49,8 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def _queue(self, event: RequestReceived) -> None:
-        path = dict(event.headers or [])[":path"]
-        stream, content = event.stream_id or 0, objects.body(int(path.rpartition("/")[2]))
+        path = dict(event.headers or [])[b":path"]
+        stream, content = event.stream_id or 0, objects.body(int(path.rpartition(b"/")[2]))
         kind = "text/html" if not self._queued else "application/octet-stream"
         headers = [(":status", "200"), ("content-type", kind), ("content-length", str(len(content)))]
         self._h2.send_headers(stream, headers)
@@ -59,7 +59,8 @@ class Connection(asyncio.Protocol):
     def _send(self) -> None:
         progress = True
         while progress:
-            progress = any([self._send_frame(stream) for stream in list(self._queued)])
+            sent = [self._send_frame(stream) for stream in list(self._queued)]  # a frame each, in turns
+            progress = any(sent)
 
     def _send_frame(self, stream: int) -> bool:
         left = self._queued[stream]

@@ -50,7 +50,7 @@ LINGER_S = 0.5  # how long a finished leech waits for its connections to be clos
 def session(mode: str, address: str, port: int) -> Any:
     """A libtorrent session for one transport, listening at one place."""
     encryption, carrier, suffix = MODES[mode]
-    settings = {
+    settings: dict[str, Any] = {
         "listen_interfaces": f"{address}:{port}{suffix}",
         "outgoing_interfaces": "",
         "enable_dht": False,
@@ -69,7 +69,8 @@ def session(mode: str, address: str, port: int) -> Any:
     for direction in ("incoming", "outgoing"):
         settings[f"enable_{direction}_tcp"] = carrier == "tcp"
         settings[f"enable_{direction}_utp"] = carrier == "utp"
-    return lt.session({**settings, **ENCRYPTION[encryption]})
+    make: Any = lt.session  # its stubs do not know the plain dictionary that it takes
+    return make({**settings, **ENCRYPTION[encryption]})
 
 
 def add(
