@@ -116,9 +116,9 @@ class UtlsEngine:
 
     def write(self, app: Bytes) -> None:
         """Encrypt; BoringSSL cuts full records."""
-        written = self._tls.write(app) if app else 0
-        while written < len(app):
-            written += self._tls.write(memoryview(app)[written:])
+        rest = app if isinstance(app, bytes) else bytes(app)
+        while rest:
+            rest = rest[self._tls.write(rest) :]
 
     def export(self, label: bytes, length: int) -> bytes:
         """TLS-Exporter(label, "", length)."""
