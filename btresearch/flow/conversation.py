@@ -78,10 +78,15 @@ class Conversation:
         self._options = options
 
     def is_new_connection(self, segment: Segment, way: Way) -> bool:
-        """Whether this SYN belongs to another connection between the same ports."""
-        if segment.flags & (SYN | ACK) != SYN:
+        """Whether this SYN begins another connection between the same ports.
+
+        It does when its sequence number is new, which a retransmitted SYN's is not (also after an RST:
+        refused connections are tried again with the same number); without a SYN to compare it with, after
+        a FIN or RST.
+        """
+        if segment.flags & (SYN | ACK) != SYN or way.isn == segment.seq:
             return False
-        return self.fin_seen or self.rst_seen or way.isn not in (-1, segment.seq)
+        return way.isn >= 0 or self.fin_seen or self.rst_seen
 
     def add(self, segment: Segment, way: Way, packet: Packet) -> None:
         """Take the flow's next packet, which travels `way`."""

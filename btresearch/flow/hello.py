@@ -105,8 +105,10 @@ def parse_client_hello(message: bytes) -> ClientHello:
 def parse_server_hello(message: bytes) -> ServerHello:
     """Parse a handshake message of type 2, its 4-byte header included. Raises HelloError."""
     body = _body(message, 2, "ServerHello")
-    version, random, session_id = body.number(2), body.take(32), body.vector(1)
-    cipher, _ = body.number(2), body.number(1)
+    version, random = body.number(2), body.take(32)
+    draft = version >> 8 == 0x7F  # TLS 1.3 drafts up to 21 had neither session id nor compression here
+    session_id = b"" if draft else body.vector(1)
+    cipher, _ = body.number(2), 0 if draft else body.number(1)
     extensions = _extensions(body)
     first = _first_of_each(extensions)
     chosen = first.get(SUPPORTED_VERSIONS)

@@ -45,9 +45,9 @@ class Tracker:
             yield self._close(next(iter(self._open.values()))[0])
 
     def _is_over(self, flow: Conversation, way: Way, segment: Segment, t_ns: int) -> bool:
-        return t_ns - flow.t_last_ns > self._idle(segment.proto) or (
-            segment.proto == TCP and flow.is_new_connection(segment, way)
-        )
+        # time 0 is a packet without a time stamp, as some tools write for a capture's first packet
+        idle = 0 < flow.t_last_ns < t_ns - self._idle(segment.proto)
+        return idle or (segment.proto == TCP and flow.is_new_connection(segment, way))
 
     def _idle(self, proto: int) -> int:
         return self._idle_ns.get(proto, self._udp_idle_ns)
@@ -79,6 +79,6 @@ class Tracker:
         idle = {
             id(flow): flow
             for flow, _ in self._open.values()
-            if t_ns - flow.t_last_ns > self._idle(flow.key[0])
+            if 0 < flow.t_last_ns < t_ns - self._idle(flow.key[0])
         }
         return [self._close(flow) for flow in idle.values()]
