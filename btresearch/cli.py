@@ -87,6 +87,35 @@ def capture(
 
 
 @app.command()
+def flows(
+    captures: Annotated[
+        list[str], typer.Argument(metavar="PCAP|DIR...", help="Captures, capture folders or globs.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Parquet file that gets the flow table.")],
+    packets: Annotated[int, typer.Option(min=0, help="Packets of each flow that the lists hold.")] = 100,
+) -> None:
+    """Turn captures into a flow table: one row a flow, the columns of docs/schema.md.
+
+    Example: btresearch flows out/captures -o flows.parquet
+    """
+    from btresearch import flow
+
+    with _progress() as say:
+        table = flow.convert(flow.batches(captures, packets=packets), out, progress=say)
+    damaged = [one for one in table["captures"].values() if one["error"]]
+    for one in damaged:
+        typer.echo(f"{one['path']} breaks off: {one['error']}", err=True)
+    total = sum(one["flows"] for one in table["captures"].values())
+    for name in ("skipped", "damage"):
+        if table[name]:
+            counts = ", ".join(f"{kind} {count}" for kind, count in sorted(table[name].items()))
+            typer.echo(f"{name}: {counts}", err=True)
+    typer.echo(f"{total} flows of {table['packets']} packets in {out}")
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
 def evidence(
     claims: Annotated[
         list[str] | None, typer.Argument(help="Claims to make; all when none is named.")

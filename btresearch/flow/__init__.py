@@ -12,6 +12,7 @@ larger than memory come as record batches from `batches`.
 
 from __future__ import annotations
 
+from btresearch.flow.export import convert
 from btresearch.flow.hello import (
     ClientHello,
     HelloError,
@@ -35,6 +36,7 @@ __all__ = [
     "ServerHello",
     "batches",
     "check",
+    "convert",
     "empty",
     "from_parquet",
     "is_grease",
