@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from btresearch import __version__
 from btresearch.errors import BtresearchError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(
     name="btresearch",
@@ -21,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+ROWS_ON_SCREEN = 40  # more verdicts than this are summed up
 
 
 def _version(value: bool) -> None:
@@ -154,6 +160,32 @@ def evidence(
     typer.echo(f"report: {out / 'index.html'}")
 
 
+@app.command()
+def detect(
+    sources: Annotated[list[Path], typer.Argument(help="Captures, capture folders, or flow tables (.parquet).")],
+    detector: Annotated[
+        list[str] | None, typer.Option(help="Ask only this one; repeat for more. All when none is named.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the verdicts here (Parquet).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
+) -> None:
+    """Ask the detectors about every flow of captures or flow tables.
+
+    Example: btresearch detect capture.pcapng --detector fet --detector tstat_mse -o verdicts.parquet
+    """
+    from btresearch import detect as detectors
+
+    verdicts = detectors.run(detectors.load(sources), detector)
+    if output:
+        verdicts.to_parquet(output, index=False)
+    if as_json:
+        typer.echo(verdicts.to_json(orient="records", lines=True).rstrip("\n"))
+    elif not output:
+        few = len(verdicts) <= ROWS_ON_SCREEN
+        columns = ["flow_id", "detector", "verdict", "score", "why"]
+        _print_table("Verdicts", verdicts[columns] if few else detectors.summary(verdicts))
+
+
 paper_app = typer.Typer(help="The documents of paper/.", no_args_is_help=True)
 app.add_typer(paper_app, name="paper")
 
@@ -171,6 +203,18 @@ def paper_build(
 
     for page in build(source, out):
         typer.echo(str(page))
+
+
+def _print_table(title: str, table: pd.DataFrame) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(title=title)
+    for name in table.columns:
+        grid.add_column(str(name))
+    for row in table.astype(str).itertuples(index=False):
+        grid.add_row(*row)
+    Console().print(grid)
 
 
 @contextmanager

@@ -13,6 +13,17 @@ from btresearch.detect.contract import (
     Trainable,
     Verdict,
 )
-from btresearch.detect.registry import detectors, run, select
+from btresearch.detect.registry import detectors, load, run, select, summary
 
-__all__ = ["VERDICTS", "Detector", "DetectorError", "Trainable", "Verdict", "detectors", "run", "select"]
+__all__ = [
+    "VERDICTS",
+    "Detector",
+    "DetectorError",
+    "Trainable",
+    "Verdict",
+    "detectors",
+    "load",
+    "run",
+    "select",
+    "summary",
+]

@@ -37,9 +37,8 @@ CONFIDENCE = {
     8: "aggressive DPI",
     9: "custom rule",
 }
-# Risks that say "looks hidden" rather than "is badly configured" (ndpi_typedefs.h, nDPI 5.0).
-SUSPICIONS = {35: "suspicious entropy", 56: "obfuscated traffic"}
-RISK_BITS = 64
+# Risks that say "looks hidden" rather than "is badly configured" (ndpi_risk_enum, nDPI 5.0).
+SUSPICIONS = {"suspicious entropy", "obfuscated traffic"}
 
 PACKETS = 32  # nDPI's own limit per flow
 NEVER_MS = 1 << 62
@@ -48,11 +47,11 @@ PCAP_MAGIC_US = 0xA1B2C3D4
 
 
 class Label(NamedTuple):
-    """What the engine said of one flow; `risks` are bit numbers of ndpi_risk_enum."""
+    """What the engine said of one flow; `risks` are names of ndpi_risk_enum in plain words."""
 
     name: str
     confidence: int
-    risks: tuple[int, ...]
+    risks: tuple[str, ...]
 
 
 def pcap(linktype: int, frames: list[bytes], times_ns: list[int]) -> bytes:
@@ -131,20 +130,27 @@ class Engine:
 
     def _read(self, flow: Any) -> Label:
         mask = flow.ndpi_flow.risk if flow.ndpi_flow != self._ffi.NULL else 0
+        risks = sorted(self._ffi.typeof("ndpi_risk_enum").elements.items())
         name = self._ffi.string(flow.application_name).decode("utf-8", "replace")
-        return Label(name, int(flow.confidence), tuple(bit for bit in range(RISK_BITS) if mask >> bit & 1))
+        return Label(
+            name, int(flow.confidence), tuple(_words(risk) for bit, risk in risks if mask >> bit & 1)
+        )
+
+
+def _words(risk: str) -> str:
+    return risk.removeprefix("NDPI_").replace("_", " ").lower()
 
 
 def judge(label: Label) -> Verdict:
-    """The verdict on a label: named by DPI, merely guessed, suspicious, or neither."""
+    """The verdict on a label: named by DPI, suspicious, merely guessed, or neither."""
     confidence = CONFIDENCE.get(label.confidence, str(label.confidence))
-    risks = ", ".join(SUSPICIONS.get(bit, f"risk {bit}") for bit in label.risks)
-    why = f"nDPI says {label.name} by {confidence}" + (f"; {risks}" if risks else "")
-    if PROTOCOL in label.name.split("."):
-        return bittorrent(why) if label.confidence == DPI else other(f"{why}; a guess is not a detection")
-    if any(bit in SUSPICIONS for bit in label.risks):
-        return flagged(why)
-    return other(why)
+    named = PROTOCOL in label.name.split(".")
+    why = "; ".join((f"nDPI says {label.name} by {confidence}", *label.risks))
+    if named and label.confidence == DPI:
+        return bittorrent(why)
+    if named:
+        why += "; a guess is not a detection"
+    return flagged(why) if SUSPICIONS & set(label.risks) else other(why)
 
 
 @dataclass(frozen=True, kw_only=True)

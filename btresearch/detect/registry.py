@@ -7,12 +7,14 @@ import logging
 import pkgutil
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 
-from btresearch.detect.contract import TABLE, Detector, DetectorError, abstain, answers, check
+from btresearch.detect.contract import TABLE, VERDICTS, Detector, DetectorError, abstain, answers, check
 from btresearch.errors import InputError, MissingTool
+from btresearch.flow import from_parquet, read
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +92,20 @@ def _run_one(flows: pd.DataFrame, detector: Detector) -> pd.DataFrame:
         table = answers(flows.index, [abstain(str(missing))] * len(flows))
     key = flows[["capture", "flow_id"]].assign(detector=detector.name, version=detector.version)
     return pd.concat([key, table], axis=1)[list(TABLE)]
+
+
+def load(sources: Sequence[Path]) -> pd.DataFrame:
+    """The flow tables of captures, capture folders and Parquet files, one below the other."""
+    tables = [from_parquet(path) for path in sources if path.suffix == ".parquet"]
+    captures = [path for path in sources if path.suffix != ".parquet"]
+    tables += [read(captures)] if captures else []
+    return pd.concat(tables, ignore_index=True)
+
+
+def summary(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """How many flows got which verdict from which detector."""
+    counts = verdicts.groupby(["detector", "version", "verdict"]).size().unstack(fill_value=0)
+    return counts.reindex(columns=list(VERDICTS), fill_value=0).reset_index()
 
 
 def _empty() -> pd.DataFrame:
