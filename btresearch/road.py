@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from btresearch import evidence as evidence_package
+from btresearch import lab
 from btresearch.errors import BtresearchError
-from btresearch.evidence.e1 import write
+from btresearch.evidence import e1
 from btresearch.evidence.evidence import Evidence
 
 CLAIMS = ("E1",)
@@ -26,7 +26,7 @@ def evidence(
     profile: str = "quick",
     netns: bool = True,
     jobs: int | None = None,
-    seed: int = evidence_package.SEED,
+    seed: int = e1.SEED,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Evidence, ...]:
     """Make the captures that are still missing below `out/captures`, then the evidence in `out`.
@@ -36,13 +36,37 @@ def evidence(
     Raises:
         BtresearchError: an unknown claim or profile, or no usable capture.
     """
-    from btresearch import lab
-
     unknown = [c for c in claims if c not in CLAIMS]
     if unknown:
         raise BtresearchError(f"claim {unknown[0]!r}: expected one of {', '.join(CLAIMS)}")
     workers = jobs or os.cpu_count() or 1
     say = progress or (lambda _: None)
-    lab.capture_set(profile, out / "captures", seed=seed, jobs=workers, netns=netns, progress=say)
-    found = evidence_package.e1(out / "captures", cache=out / "flows", jobs=workers, seed=seed, progress=say)
-    return (write(found, out),)
+    notes = captures(profile, out / "captures", seed=seed, jobs=workers, netns=netns, progress=say)
+    found = e1.evidence(
+        out / "captures", cache=out / "flows", jobs=workers, seed=seed, notes=notes, progress=say
+    )
+    return (e1.write(found, out),)
+
+
+def captures(
+    profile: str, out: Path, *, seed: int, jobs: int, netns: bool = True, progress: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Make every capture of the set `profile` that `out` lacks; returns a line for each that can't be had.
+
+    Raises:
+        LabError: namespaces can't be made half way, or another run works in `out`.
+        InputError: there is no set of this name.
+    """
+    plan = lab.plan_set(profile, seed=seed)
+    kind, ability = lab.choose_kind("auto" if netns else "packetised")
+    if kind == "packetised":
+        progress(f"{ability}; packetising recorded sockets instead")
+
+    def tell(ended: int, total: int, outcome: lab.Outcome) -> None:
+        progress(
+            f"captures: {ended} of {total} ({outcome.session}: {outcome.result}) {outcome.error}".rstrip()
+        )
+
+    report = lab.run(plan, out, seed=seed, jobs=jobs, kind=kind, progress=tell)
+    lines = [f"not captured: {name}: {why}" for name, why in sorted(report.skipped.items())]
+    return (*lines, *(f"capture failed: {o.session}: {o.error}" for o in report.failed))

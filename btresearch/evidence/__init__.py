@@ -5,10 +5,9 @@ capturing process wrote, `judge.verdicts` runs the detectors on the columns that
 `e1.evidence` turns both into the detector x transport matrix, its figure and the report.
 """
 
+from btresearch.evidence import e1
 from btresearch.evidence.corpus import Corpus, load
-from btresearch.evidence.e1 import SEED
-from btresearch.evidence.e1 import evidence as e1
 from btresearch.evidence.evidence import Evidence
 from btresearch.evidence.judge import verdicts
 
-__all__ = ["SEED", "Corpus", "Evidence", "e1", "load", "verdicts"]
+__all__ = ["Corpus", "Evidence", "e1", "load", "verdicts"]

@@ -21,7 +21,11 @@ COVER: Where = {"class_": "cover"}
 
 @dataclass(frozen=True)
 class Claim:
-    """A prediction about one detector's rate over some cells: `at_least` <= rate <= `at_most`."""
+    """A prediction about one detector's rate over some cells: `at_least` <= rate <= `at_most`.
+
+    `counts` says what is counted: `flagged` (a censor would act) or `named` (the detector says BitTorrent). With
+    `applicable` the rate is over the flows on which the detector did not abstain.
+    """
 
     id: str
     question: int
@@ -32,18 +36,28 @@ class Claim:
     at_least: float
     at_most: float
     caveat: str
+    counts: str = "flagged"
+    applicable: bool = False
 
     def check(self, table: pd.DataFrame) -> Finding:
         """Compare the prediction with the pooled rate of the matrix."""
-        flagged, n = pooled(table, detector=self.detector, **self.where)
+        sums = pooled(table, detector=self.detector, **self.where)
+        n = int(sums["n"] - sums["abstained"]) if self.applicable else int(sums["n"])
         if n == 0:
-            result, holds = "no flow of these cells was captured or the detector is not installed", None
+            result, holds = (
+                "no flow of these cells was captured or judged, or the detector is not installed",
+                None,
+            )
         else:
-            low, high = clopper_pearson(flagged, n)
-            result = f"{flagged} of {n} flagged ({flagged / n:.1%}; 95 % interval {low:.1%} to {high:.1%})"
-            result += f"; 0 of {n} is a bound of {3 / n:.2%}, not a proof" if flagged == 0 else ""
-            holds = self.at_least <= flagged / n <= self.at_most
+            result, holds = self._compare(int(sums[self.counts]), n)
+            result += f"; it abstained on {sums['abstained']} more" if self.applicable else ""
         return Finding(self.id, self.question, self.adversary, self.text, n, result, holds, self.caveat)
+
+    def _compare(self, hits: int, n: int) -> tuple[str, bool]:
+        low, high = clopper_pearson(hits, n)
+        bound = f"; 0 of {n} is a bound of {3 / n:.2%}, not a proof" if hits == 0 else ""
+        text = f"{hits} of {n} {self.counts} ({hits / n:.1%}; 95 % interval {low:.1%} to {high:.1%}){bound}"
+        return text, self.at_least <= hits / n <= self.at_most
 
 
 CLAIMS = (
@@ -73,7 +87,9 @@ CLAIMS = (
         "ndpi-mse", 1, "A0 entry-level gateway (stand-in)",
         "nDPI does not name MSE/PE with RC4 over TCP from its content.",
         "ndpi", {"transport": "mse_rc4"}, 0.0, 0.05,
-        "With clear-text DHT, uTP or tracker traffic beside it nDPI labels the endpoint and finds it all the same.",
+        "It may still raise a risk (fully encrypted or obfuscated flow), see the matrix; and with clear-text DHT, uTP "
+        "or tracker traffic beside it nDPI labels the endpoint and names the flow all the same.",
+        counts="named",
     ),
     Claim(
         "ndpi-btls", 1, "A0 entry-level gateway (stand-in)",
@@ -118,18 +134,20 @@ CLAIMS = (
     Claim(
         "tail-ssl", 2, "A2 flow statistics, fixed rule",
         "Record lengths betray libtorrent's SSL torrents: 16384-byte blocks leave 13-byte tails.",
-        "record_tail", {"transport": "ssl_torrent"}, 0.95, 1.0, "Flows long enough for a few blocks.",
+        "record_tail", {"transport": "ssl_torrent"}, 0.95, 1.0,
+        "Flows of at least 8 full records (128 KiB one way); the rule abstains on shorter ones.", applicable=True,
     ),
     Claim(
         "tail-none", 2, "A2 flow statistics, fixed rule",
         "They betray btls without re-chunking (shape none) in the same way.",
-        "record_tail", {"transport": BTLS, "shape": "none"}, 0.95, 1.0, "The ablation, not the default.",
+        "record_tail", {"transport": BTLS, "shape": "none"}, 0.95, 1.0,
+        "The ablation, not the default; flows of at least 8 full records.", applicable=True,
     ),
     Claim(
         "tail-rechunk", 2, "A2 flow statistics, fixed rule",
         "Re-chunking (the default) removes the record tails.",
         "record_tail", {"transport": BTLS, "shape": "rechunk"}, 0.0, 0.1,
-        "It removes this rule's evidence only; sizes, directions and times remain, see SPID.",
+        "It removes this rule's evidence only; sizes, directions and times remain, see SPID.", applicable=True,
     ),
     Claim(
         "tail-cover", 2, "A2 flow statistics, fixed rule",

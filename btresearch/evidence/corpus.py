@@ -14,6 +14,7 @@ import pandas as pd
 from btresearch import flow
 from btresearch.capture import Capture, read_labels
 from btresearch.errors import BtresearchError, InputError
+from btresearch.flow.schema import SCHEMA_VERSION
 
 KEY = ["proto", "src", "sport", "dst", "dport"]
 TRUTH = [
@@ -94,22 +95,20 @@ def _part(place: Path, cache: Path | None) -> _Part:
     except BtresearchError as error:
         return _Part(place.name, refused=str(error))
     if not capture.usable:
-        return _Part(
-            place.name, capture.sha256, refused=f"{capture.manifest.drops} packets dropped while capturing"
-        )
+        return _Part(place.name, capture.sha256, refused="; ".join(capture.reasons))
     table = _flows(capture, cache)
     labelled, unlabelled = _label(table, read_labels(place / "labels.parquet"))
     labelled["truth_capture_kind"] = capture.manifest.kind
     labelled["truth_capture_name"] = place.name
     return _Part(
-        place.name, capture.sha256, "", labelled, unlabelled, tuple(sorted(capture.manifest.versions.items()))
+        place.name, capture.sha256, "", labelled, unlabelled, tuple(sorted(capture.manifest.tools.items()))
     )
 
 
 def _flows(capture: Capture, cache: Path | None) -> pd.DataFrame:
     if cache is None:
         return flow.read(capture.path)
-    kept = cache / f"{capture.sha256[:32]}-{flow.ENGINE_VERSION}.parquet"
+    kept = cache / f"{capture.sha256[:32]}-schema{SCHEMA_VERSION}.parquet"
     if kept.exists():
         return flow.from_parquet(kept)
     table = flow.read(capture.path)

@@ -26,9 +26,12 @@ def evidence(
     detectors: Iterable[str] | None = None,
     jobs: int = 1,
     seed: int = SEED,
+    notes: tuple[str, ...] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Evidence:
     """Judge every labelled flow below `captures` by every detector and check the claims of E1.
+
+    `notes` are lines for the report, such as what could not be captured.
 
     Raises:
         InputError: `captures` holds no usable capture.
@@ -40,7 +43,14 @@ def evidence(
     versions = dict(corpus.versions) | {"btresearch": __version__}
     versions |= {f"detector {name}": str(version) for name, version in _versions(judged)}
     return Evidence(
-        "E1", TITLE, table, claims.findings(table), corpus.inputs, versions, seed, _notes(corpus, skipped)
+        "E1",
+        TITLE,
+        table,
+        claims.findings(table),
+        corpus.inputs,
+        versions,
+        seed,
+        (*_notes(corpus, skipped), *notes),
     )
 
 

@@ -10,7 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from btresearch import detect
+from btresearch.detect import Detector, Trainable, detectors
+from btresearch.detect.contract import check
+from btresearch.detect.infohash_scan import InfohashScan
+from btresearch.detect.registry import narrow
 from btresearch.errors import MissingTool
 from btresearch.evidence.corpus import Corpus
 
@@ -31,7 +34,7 @@ def verdicts(
     `corpus.flows`, and one line for each detector that this machine can't run.
     """
     tables, skipped = [], []
-    for name, detector in sorted(detect.detectors().items()):
+    for name, detector in sorted(detectors().items()):
         if names is not None and name not in set(names):
             continue
         if progress:
@@ -43,18 +46,28 @@ def verdicts(
     return pd.concat(tables, ignore_index=True), tuple(skipped)
 
 
-def _tables(name: str, detector: Any, corpus: Corpus) -> list[pd.DataFrame]:
-    if name == "infohash_scan":
-        detector = replace(detector, infohashes=corpus.infohashes)
-    if not detector.trained:
-        return [_table(name, detector, detect.judge(detector, corpus.flows))]
+def _tables(name: str, detector: Detector, corpus: Corpus) -> list[pd.DataFrame]:
+    if isinstance(detector, InfohashScan):
+        detector = replace(detector, infohashes=frozenset(corpus.infohashes))
+    if not isinstance(detector, Trainable):
+        return [_table(name, detector, judge(detector, corpus.flows))]
     return [
         _table(name, detector, cross_fitted(detector, corpus.flows, adaptive=False)),
         _table(f"{name}_adaptive", detector, cross_fitted(detector, corpus.flows, adaptive=True)),
     ]
 
 
-def _table(name: str, detector: Any, judged: pd.DataFrame) -> pd.DataFrame:
+def judge(detector: Detector, flows: pd.DataFrame) -> pd.DataFrame:
+    """Score, verdict and reason per flow, from the columns that the detector declares and no other.
+
+    Raises:
+        MissingTool: this machine lacks the detector's engine.
+    """
+    seen = narrow(flows, detector)
+    return check(detector, seen, detector(seen))
+
+
+def _table(name: str, detector: Detector, judged: pd.DataFrame) -> pd.DataFrame:
     out = judged[["score", "verdict", "why"]].copy()
     out.insert(0, "row", judged.index.to_numpy())
     out.insert(1, "detector", name)
@@ -62,7 +75,7 @@ def _table(name: str, detector: Any, judged: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def cross_fitted(detector: Any, flows: pd.DataFrame, *, adaptive: bool) -> pd.DataFrame:
+def cross_fitted(detector: Trainable, flows: pd.DataFrame, *, adaptive: bool) -> pd.DataFrame:
     """Verdicts in which no flow is judged by a model that saw its capture session.
 
     Folds are whole sessions; a flow whose truth has fewer than two sessions is still judged, by a model of
@@ -80,8 +93,8 @@ def cross_fitted(detector: Any, flows: pd.DataFrame, *, adaptive: bool) -> pd.Da
         train = flows[usable & (fold != k)]
         if train.empty:
             continue
-        fitted = detect.fit(detector, train, truth[train.index], train["truth_session"])
-        parts.append(detect.judge(fitted, flows[fold == k]))
+        fitted = detector.fit(narrow(train, detector), truth[train.index], train["truth_session"])
+        parts.append(judge(fitted, flows[fold == k]))
     return pd.concat(parts).sort_index()
 
 

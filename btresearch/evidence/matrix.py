@@ -62,10 +62,10 @@ def pair_name(row: pd.Series[Any]) -> str:
     return client if client == server else f"{client}>{server}"
 
 
-def pooled(table: pd.DataFrame, **where: str | tuple[str, ...]) -> tuple[int, int]:
-    """(flagged, n) summed over the rows that match; a tuple matches any of its values."""
+def pooled(table: pd.DataFrame, **where: str | tuple[str, ...]) -> pd.Series[int]:
+    """`flagged`, `named`, `abstained` and `n` summed over the rows that match; a tuple matches any of its values."""
     chosen = table
     for column, value in where.items():
         wanted = value if isinstance(value, tuple) else (value,)
         chosen = chosen[chosen[column.rstrip("_")].isin(wanted)]
-    return int(chosen["flagged"].sum()), int(chosen["n"].sum())
+    return chosen[["flagged", "named", "abstained", "n"]].sum().astype(int)

@@ -71,8 +71,24 @@ def test_wire_and_packetised_never_share_a_cell(corpus: Corpus, verdicts: pd.Dat
 
 def test_pooled_sums_matching_cells(corpus: Corpus, verdicts: pd.DataFrame) -> None:
     table = matrix(corpus, verdicts, seed=1)
-    assert pooled(table, detector="fet", transport=("mse_rc4",)) == (7, 14)
-    assert pooled(table, detector="fet", class_="cover") == (0, 8)
+    mse = pooled(table, detector="fet", transport=("mse_rc4",))
+    assert (mse["flagged"], mse["named"], mse["abstained"], mse["n"]) == (7, 1, 1, 14)
+    assert pooled(table, detector="fet", class_="cover")["n"] == 8
+
+
+def test_a_claim_may_count_named_flows_or_leave_out_abstentions(
+    corpus: Corpus, verdicts: pd.DataFrame
+) -> None:
+    table = matrix(corpus, verdicts, seed=1)
+    base = {
+        "detector": "fet",
+        "where": {"client": "libtorrent", "capture": "wire"},
+        "at_least": 0.0,
+        "at_most": 1.0,
+    }
+    about = {"id": "x", "question": 1, "adversary": "", "text": "", "caveat": ""}
+    assert "1 of 8 named" in claims.Claim(**base, **about, counts="named").check(table).result
+    assert "7 of 7 flagged" in claims.Claim(**base, **about, applicable=True).check(table).result
 
 
 def test_a_missing_detector_is_not_measured(corpus: Corpus, verdicts: pd.DataFrame) -> None:
