@@ -15,7 +15,10 @@ from btresearch.capture.folder import CAPTURE_FILE, LABELS_FILE, MANIFEST_FILE, 
 from btresearch.capture.labels import FlowLabel, labels_frame, normal_ip, read_labels, write_labels
 from btresearch.capture.manifest import Load, Manifest, read_manifest, sha256_of
 from btresearch.capture.packet import MAX_PACKET_BYTES, DamagedCapture, Packet
+from btresearch.capture.packetise import Conversation, Record, packetise
 from btresearch.capture.reader import Reader, read
+from btresearch.capture.sniffer import Sniffer
+from btresearch.capture.statistics import Statistics
 from btresearch.capture.writer import PcapngWriter, write_pcap, write_pcapng
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "MAX_PACKET_BYTES",
     "Annotated",
     "Capture",
+    "Conversation",
     "DamagedCapture",
     "FlowLabel",
     "Load",
@@ -32,11 +36,15 @@ __all__ = [
     "Packet",
     "PcapngWriter",
     "Reader",
+    "Record",
     "Sample",
+    "Sniffer",
+    "Statistics",
     "annotate",
     "format_comment",
     "labels_frame",
     "normal_ip",
+    "packetise",
     "parse_comment",
     "read",
     "read_labels",
