@@ -24,7 +24,12 @@ OVER_TLS = [
     (b"GET / HTTP/1.1\r\n\r\n", b"400 Bad Request", 150, True),
     (b"CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n", b"400 Bad Request", 150, True),
     (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", b"505 HTTP Version Not Supported", 180, True),
-    (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n", b"413 Request Entity Too Large", 176, True),
+    (
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n",
+        b"413 Request Entity Too Large",
+        176,
+        True,
+    ),
     (HELLO, b"400 Bad Request", 150, True),
     (b"ab" * 20, b"400 Bad Request", 150, True),
     (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 40000 + b"\r\n", b"400 Bad Request", 226, True),
@@ -39,7 +44,9 @@ PLAIN = [
 def _judge(answer: bytes) -> tuple[bytes, int, int]:
     head, _, body = answer.partition(b"\r\n\r\n")
     status = head.split(b"\r\n")[0].removeprefix(b"HTTP/1.1 ")
-    length = next(int(line.split(b": ")[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length"))
+    length = next(
+        int(line.split(b": ")[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length")
+    )
     return status, length, len(body)
 
 
@@ -75,7 +82,9 @@ def test_http_0_9_gets_a_bare_page() -> None:
 
 
 def test_head_has_no_body_and_pipelining_works() -> None:
-    both = Decoy().receive(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", now_s=NOW_S)
+    both = Decoy().receive(
+        b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", now_s=NOW_S
+    )
     assert both.count(b"HTTP/1.1 404") == 2
     assert both.count(b"<html>") == 1
 

@@ -1,0 +1,72 @@
+"""Whom to connect to, and when again: addresses with their failures, a back-off, a cap on dials at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from btresearch.session.address import Address
+from btresearch.session.rates import NS_PER_S
+
+MAX_KNOWN = 2000
+MAX_DIALLING = 20
+MAX_FAILURES = 6
+FIRST_BACKOFF_NS, MAX_BACKOFF_NS = NS_PER_S // 2, 60 * NS_PER_S
+
+
+@dataclass(slots=True)
+class _Entry:
+    patient: bool  # named by the user: never given up
+    failures: int = 0
+    due_ns: int = 0
+    busy: bool = False
+
+
+class Dialer:
+    """Pure bookkeeping; the swarm does the dialling."""
+
+    def __init__(self) -> None:
+        self._known: dict[Address, _Entry] = {}
+
+    def add(self, addresses: Iterable[Address], *, patient: bool = False) -> None:
+        """Learn addresses; those known already keep their history."""
+        for address in addresses:
+            if address in self._known:
+                self._known[address].patient |= patient
+            elif len(self._known) < MAX_KNOWN:
+                self._known[address] = _Entry(patient)
+
+    def due(self, now_ns: int, room: int) -> list[Address]:
+        """Up to `room` addresses to dial now; each is busy until `ended`."""
+        room = max(0, min(room, MAX_DIALLING))
+        ready = [a for a, entry in self._known.items() if not entry.busy and entry.due_ns <= now_ns]
+        ready.sort(key=lambda address: self._known[address].failures)
+        for address in ready[:room]:
+            self._known[address].busy = True
+        return ready[:room]
+
+    def failures(self, address: Address) -> int:
+        """How often in a row it failed."""
+        entry = self._known.get(address)
+        return 0 if entry is None else entry.failures
+
+    def ended(self, address: Address, now_ns: int, *, was_useful: bool) -> None:
+        """A dial failed, or its connection is over; the next attempt comes after a pause that doubles."""
+        entry = self._known.get(address)
+        if entry is None:
+            return
+        entry.busy = False
+        entry.failures = 1 if was_useful else entry.failures + 1
+        if entry.failures > MAX_FAILURES and not entry.patient:
+            del self._known[address]
+            return
+        entry.due_ns = now_ns + min(FIRST_BACKOFF_NS << min(entry.failures - 1, 10), MAX_BACKOFF_NS)
+
+    def discard(self, address: Address) -> None:
+        """Never again: it is this very endpoint."""
+        self._known.pop(address, None)
+
+    def forget(self, host: str) -> None:
+        """Banned: every address of that host goes."""
+        for address in [address for address in self._known if address.host == host]:
+            del self._known[address]

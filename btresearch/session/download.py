@@ -1,0 +1,115 @@
+"""The pieces of a known torrent: which to ask for, what has come, what was verified and written."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Hashable
+from typing import Protocol
+
+from btresearch.peer.layout import Block
+from btresearch.peer.messages import Piece
+from btresearch.peer.picker import Picker
+from btresearch.peer.pieces import PieceSet
+from btresearch.peer.torrent import Torrent
+from btresearch.session.disk import Disk
+from btresearch.session.uploads import Uploads
+
+# Verified pieces on their way to the disk; beyond this, nobody is asked for more.
+MAX_PENDING_BYTES = 32 << 20
+MAX_SPARE_BUFFERS = 8
+
+log = logging.getLogger(__name__)
+
+
+class Watcher(Protocol):
+    """Who is told what became of a piece."""
+
+    def piece_passed(self, index: int) -> None:
+        """It is verified and on disk."""
+
+    def piece_failed(self, index: int, liars: frozenset[Hashable]) -> None:
+        """Its hash was wrong; `liars` are the peers convicted of it."""
+
+    def disk_caught_up(self) -> None:
+        """Asking may go on."""
+
+
+class Download:
+    """Blocks in, verified pieces out. Peers are any hashable keys; blocks live in memory until their piece is whole."""
+
+    def __init__(
+        self, torrent: Torrent, disk: Disk, have: PieceSet, *, rng: random.Random, watcher: Watcher
+    ) -> None:
+        self.torrent, self.layout, self.disk = torrent, torrent.layout, disk
+        self.picker = Picker(torrent.layout, rng=rng, have=have)
+        self.uploads = Uploads(disk, on_loaded=watcher.disk_caught_up)
+        self.wasted_bytes = 0
+        self._watcher = watcher
+        self._buffers: dict[int, bytearray] = {}
+        self._spare: list[bytearray] = []
+        self._pending_bytes = 0
+
+    @property
+    def have(self) -> PieceSet:
+        """Pieces that are verified and on disk."""
+        return self.picker.have
+
+    @property
+    def complete(self) -> bool:
+        """Whether that is all of them."""
+        return self.picker.complete
+
+    @property
+    def behind(self) -> bool:
+        """Whether the disk has too much to do already."""
+        return self._pending_bytes > MAX_PENDING_BYTES
+
+    @property
+    def left_bytes(self) -> int:
+        """What a tracker is told is missing."""
+        return sum(self.layout.piece_bytes(index) for index in self.have.missing())
+
+    def received(self, peer: Hashable, piece: Piece) -> tuple[Hashable, ...]:
+        """Keep a block; the other peers that were asked for it and should be told to forget it."""
+        block = Block(piece.index, piece.begin, len(piece.block))
+        receipt = self.picker.received(peer, block)
+        if not receipt.new:
+            self.wasted_bytes += block.length
+            return ()
+        buffer = self._buffers.get(block.index)
+        if buffer is None:
+            buffer = self._buffers[block.index] = self._new_buffer()
+        buffer[block.begin : block.begin + block.length] = piece.block
+        if receipt.piece_complete:
+            self._verify(block.index)
+        return receipt.cancel
+
+    def _new_buffer(self) -> bytearray:
+        return self._spare.pop() if self._spare else bytearray(self.layout.piece_length_bytes)
+
+    def _verify(self, index: int) -> None:
+        buffer = self._buffers.pop(index)
+        size = self.layout.piece_bytes(index)
+        self._pending_bytes += size
+        data = memoryview(buffer)[:size]
+
+        def done(good: bool) -> None:
+            data.release()
+            self._verified(index, buffer, good)
+
+        self.disk.verify_and_write(index, data, self.torrent.piece_hash(index), done)
+
+    def _verified(self, index: int, buffer: bytearray, good: bool) -> None:
+        was_behind = self.behind
+        self._pending_bytes -= self.layout.piece_bytes(index)
+        if len(self._spare) < MAX_SPARE_BUFFERS:
+            self._spare.append(buffer)
+        if good:
+            self.picker.passed(index)
+            self._watcher.piece_passed(index)
+        else:
+            self.wasted_bytes += self.layout.piece_bytes(index)
+            self._watcher.piece_failed(index, self.picker.failed(index))
+        if was_behind and not self.behind:
+            self._watcher.disk_caught_up()

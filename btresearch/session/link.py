@@ -1,0 +1,175 @@
+"""A socket joined to a transport: wire bytes below, application bytes above, backpressure both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, cast
+
+from btresearch.session.address import Address
+from btresearch.transport import ProtocolError, Transport
+
+# Enough that a bulk sender never lets the kernel run dry between two wake-ups of the loop.
+HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
+
+Direction = Literal["in", "out"]
+Tap = Callable[[int, Direction, bytes], None]
+"""`tap(t_ns, direction, wire)` sees every socket read and write; t_ns is time.time_ns()."""
+
+log = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """Who reads the application bytes."""
+
+    def on_ready(self) -> None:
+        """The transport's handshake is over: application bytes may flow."""
+
+    def on_data(self, data: bytes) -> None:
+        """Application bytes came."""
+
+    def on_writable(self) -> None:
+        """The socket's buffer has room again."""
+
+    def on_lost(self, reason: str) -> None:
+        """The connection is over; called once."""
+
+
+class Link(asyncio.Protocol):
+    """One connection. `writable` says whether `send` should be called now."""
+
+    def __init__(self, transport: Transport, *, tap: Tap | None = None, owner: Owner | None = None) -> None:
+        self.transport = transport
+        self.owner = owner
+        self.writable = True
+        self.closing = False
+        self.heard_ns = time.monotonic_ns()
+        self.remote_address = Address("", 0)
+        self._tap = tap
+        self._socket: asyncio.Transport | None = None
+        self._was_ready = False
+        self._reason = "closed by the peer"
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Configure the socket and send the initiator's first bytes."""
+        self._socket = cast("asyncio.Transport", transport)
+        if self.closing:  # dropped while it was being dialled
+            self._socket.abort()
+            return
+        self._socket.set_write_buffer_limits(high=HIGH_WATER_BYTES, low=LOW_WATER_BYTES)
+        with contextlib.suppress(OSError):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self.remote_address = Address.of(peer[0], peer[1])
+        self._guard(self._start)
+
+    def data_received(self, data: bytes) -> None:
+        """Decrypt, answer, hand up."""
+        self.heard_ns = time.monotonic_ns()
+        if self._tap is not None:
+            self._tap(time.time_ns(), "in", data)
+        if not self.closing:
+            self._guard(lambda: self._receive(data))
+
+    def pause_writing(self) -> None:
+        """The socket's buffer is full."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """It has drained."""
+        self.writable = True
+        if self.owner is not None and not self.closing:
+            self.owner.on_writable()
+
+    def eof_received(self) -> bool:
+        """The peer is done sending: so are we."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, once."""
+        if exc is not None and not self.closing:
+            self._reason = f"{exc.strerror or exc}" if isinstance(exc, OSError) else str(exc)
+        self.closing = True
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            owner.on_lost(self._reason)
+
+    # for the owner
+
+    def send(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Application bytes, coalesced into one call of the transport."""
+        if buffers and not self.closing:
+            self._put(self.transport.send(b"".join(buffers)))
+
+    def flush(self) -> None:
+        """Nothing more is coming for now: let go of what the shape holds back."""
+        if not self.closing:
+            self._put(self.transport.flush())
+
+    def pause_reading(self) -> None:
+        """Let TCP push back on the peer."""
+        if self._socket is not None and not self.closing:
+            self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._socket is not None and not self.closing:
+            self._socket.resume_reading()
+
+    def close(self, reason: str, *, goodbye: bytes = b"") -> None:
+        """Say goodbye and hang up once what is buffered has left."""
+        if self.closing:
+            return
+        if goodbye:
+            self._put(goodbye)
+        else:
+            with contextlib.suppress(ProtocolError):
+                self._put(self.transport.close())
+        self.closing, self._reason = True, reason
+        if self._socket is not None:
+            self._socket.close()
+
+    def abort(self, reason: str) -> None:
+        """Hang up now; what is buffered is lost."""
+        if not self.closing:
+            self._reason = reason
+        self.closing = True
+        if self._socket is not None:
+            self._socket.abort()
+
+    def _start(self) -> None:
+        self._put(self.transport.start())
+        self._check_ready()
+
+    def _receive(self, data: bytes) -> None:
+        app, reply = self.transport.receive(data)
+        self._put(reply)
+        self._check_ready()
+        if app and self.owner is not None and not self.closing:
+            self.owner.on_data(app)
+
+    def _check_ready(self) -> None:
+        if not self._was_ready and self.transport.ready and self.owner is not None:
+            self._was_ready = True
+            self.owner.on_ready()
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except ProtocolError as error:
+            self.close(str(error), goodbye=getattr(error, "goodbye", b"") or b"")
+            # A peer that breaks the transport may never close its end.
+            asyncio.get_running_loop().call_later(5.0, self.abort, str(error))
+
+    def _put(self, wire: bytes) -> None:
+        if not wire or self._socket is None:
+            return
+        if self._tap is not None:
+            self._tap(time.time_ns(), "out", wire)
+        self._socket.write(wire)

@@ -1,0 +1,231 @@
+"""One port for everything: the first bytes of a connection choose its transport; strangers get a web server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from btresearch.peer.connection import Event, PeerConnection
+from btresearch.peer.errors import RemoteProtocolError
+from btresearch.peer.handshake import Handshake
+from btresearch.session.address import Address
+from btresearch.session.decoy import Decoy
+from btresearch.session.link import Link
+from btresearch.session.remote import EXTENSIONS
+from btresearch.transport import classify
+from btresearch.transport.btls import Responder
+
+if TYPE_CHECKING:
+    from btresearch.session.node import Node
+
+# Connections that have not said which torrent they are about; the oldest makes room.
+MAX_UNDECIDED = 256
+UNDECIDED_S = 20.0
+# nginx: client_header_timeout 60 s, keepalive_timeout 75 s; a shorter limit would tell us apart.
+WEB_SILENCE_S = 60.0
+BACKLOG = 128
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """The listening socket and the connections that are still undecided."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._undecided: dict[object, Callable[[str], None]] = {}
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen on `host` ("" = every address) and `port` (0 = any free one). Raises OSError."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Doorman(self), sock=_bound_socket(host, port), backlog=BACKLOG
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening; undecided connections go."""
+        if self._server is not None:
+            self._server.close()
+        for abort in list(self._undecided.values()):
+            abort("stopped")
+
+    def enter(self, who: object, abort: Callable[[str], None]) -> None:
+        """Count an undecided connection."""
+        if len(self._undecided) >= MAX_UNDECIDED:
+            next(iter(self._undecided.values()))("too many undecided connections")
+        self._undecided[who] = abort
+
+    def leave(self, who: object) -> None:
+        """It is decided, or gone."""
+        self._undecided.pop(who, None)
+
+
+class Doorman(asyncio.Protocol):
+    """Reads first bytes until they can be classified, then hands the socket to a `Link`."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener, self._node = listener, listener.node
+        self._head = b""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock."""
+        self._socket = cast("asyncio.Transport", transport)
+        self._listener.enter(self, lambda reason: self._socket.abort())
+        limit_s = WEB_SILENCE_S if self._node.policy.requires_tls else UNDECIDED_S
+        self._timer = asyncio.get_running_loop().call_later(limit_s, self._socket.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Decide as soon as the bytes allow."""
+        self._head += data
+        wire = classify(self._head)
+        if self._node.policy.requires_tls and wire != "tls" and not self._may_be_tls():
+            self._hand_over(PlainOnTlsPort(self._node))
+        elif wire is not None and self._node.policy.accepts(wire):
+            peer = self._socket.get_extra_info("peername")
+            address = Address.of(peer[0], peer[1])
+            link = Link(self._node.wires.incoming(wire, address), tap=self._node.tap)
+            link.owner = Arrival(self._listener, link)
+            self._hand_over(link)
+        elif wire is not None:
+            self._socket.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone before it said anything."""
+        self._done()
+
+    def _may_be_tls(self) -> bool:
+        return classify(self._head) is None and self._head[:1] == b"\x16"
+
+    def _hand_over(self, protocol: asyncio.Protocol) -> None:
+        self._done()
+        self._socket.set_protocol(protocol)
+        protocol.connection_made(self._socket)
+        protocol.data_received(self._head)
+
+    def _done(self) -> None:
+        self._listener.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class PlainOnTlsPort(asyncio.Protocol):
+    """What nginx does with plain bytes on a TLS port."""
+
+    def __init__(self, node: Node) -> None:
+        self._decoy, self._tap = Decoy(tls=False), node.tap
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Limit how long it may take to ask."""
+        self._socket = cast("asyncio.Transport", transport)
+        self._timer = asyncio.get_running_loop().call_later(WEB_SILENCE_S, self._socket.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """400 and goodbye; to what looks like an old TLS, goodbye alone."""
+        if self._tap is not None:
+            self._tap(time.time_ns(), "in", data)
+        silent = data[0] & 0x80 or data[0] == 0x16
+        answer = b"" if silent else self._decoy.receive(data, now_s=time.time())
+        if answer:
+            if self._tap is not None:
+                self._tap(time.time_ns(), "out", answer)
+            self._socket.write(answer)
+        if silent or self._decoy.closed:
+            self._socket.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Over."""
+        self._timer.cancel()
+
+
+class Arrival:
+    """Owner of an accepted link until its torrent is known; then the swarm's `Remote` takes over."""
+
+    def __init__(self, listener: Listener, link: Link) -> None:
+        self._listener, self._node, self._link = listener, listener.node, link
+        self._connection = PeerConnection(
+            initiator=False, peer_id=self._node.peer_id, infohash=None, extensions=EXTENSIONS
+        )
+        self._decoy: Decoy | None = None
+        listener.enter(self, link.abort)
+        limit_s = WEB_SILENCE_S if isinstance(link.transport, Responder) else UNDECIDED_S
+        self._timer = asyncio.get_running_loop().call_later(limit_s, link.abort, "undecided for too long")
+
+    def on_ready(self) -> None:
+        """btls: the torrent is proven, and its responder speaks first (protocol.md, step 3)."""
+        infohash = self._link.transport.infohash
+        if isinstance(self._link.transport, Responder) and infohash is not None:
+            swarm = self._node.swarms.get(infohash)
+            if swarm is None:
+                self._link.close("torrent is gone")
+                return
+            self._done()
+            remote = swarm.adopt(
+                self._link, swarm.connection(initiator=False, anonymous=True), self._link.remote_address
+            )
+            if remote is not None:
+                remote.on_ready()
+
+    def on_data(self, data: bytes) -> None:
+        """BitTorrent from a peer whose handshake says which torrent; or HTTP for the decoy."""
+        if isinstance(self._link.transport, Responder):
+            self._serve_stranger(data)
+            return
+        try:
+            events = self._connection.receive(data)
+        except RemoteProtocolError as error:
+            log.info("%s: refused: %s", self._link.remote_address, error)
+            self._link.close(str(error))
+            return
+        if events and isinstance(events[0], Handshake):
+            self._admit(events[0], events)
+
+    def on_writable(self) -> None:
+        """Nothing was waiting."""
+
+    def on_lost(self, reason: str) -> None:
+        """Gone before it was known."""
+        log.info("%s: arrival lost: %s", self._link.remote_address, reason)
+        self._done()
+
+    def _admit(self, handshake: Handshake, events: list[Event]) -> None:
+        swarm = self._node.swarms.get(handshake.infohash)
+        proven = self._link.transport.infohash
+        if swarm is None or (proven is not None and proven != handshake.infohash):
+            log.info("%s: refused: unknown torrent", self._link.remote_address)
+            self._link.close("unknown torrent")
+            return
+        self._done()
+        self._connection.bind(handshake.infohash, swarm.layout)
+        remote = swarm.adopt(self._link, self._connection, self._link.remote_address)
+        if remote is not None:
+            remote.handle(events)
+
+    def _serve_stranger(self, data: bytes) -> None:
+        if self._decoy is None:
+            self._decoy = Decoy()
+            self._done()
+        else:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(WEB_SILENCE_S, self._link.close, "idle")
+        self._link.send([self._decoy.receive(data, now_s=time.time())])
+        if self._decoy.closed:
+            self._link.close("decoy is done")
+
+    def _done(self) -> None:
+        self._listener.leave(self)
+        self._timer.cancel()
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; every address means IPv4 and IPv6 on one port where the system can."""
+    if not host and socket.has_dualstack_ipv6():
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host or "0.0.0.0", port), family=family)

@@ -1,0 +1,110 @@
+"""One endpoint: a listening port, its swarms, and what they share: clock, entropy, peer_id, key material."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from types import TracebackType
+from typing import Self
+
+from btresearch import __version__
+from btresearch.peer.torrent import Torrent
+from btresearch.session.address import Address
+from btresearch.session.link import Link, Tap
+from btresearch.session.listener import Listener
+from btresearch.session.rates import TokenBucket
+from btresearch.session.remote import Remote
+from btresearch.session.swarm import Swarm
+from btresearch.session.wires import Policy, Wires
+
+DIAL_S = 15.0
+# BEP 20: two letters for the client, four digits for its version.
+PEER_ID_PREFIX = b"-BR" + "".join(__version__.split(".")[:3]).ljust(4, "0").encode() + b"-"
+
+log = logging.getLogger(__name__)
+
+
+class Node:
+    """An async context manager: listens on entry, hangs up on exit."""
+
+    def __init__(
+        self,
+        *,
+        host: str = "",
+        port: int = 0,
+        policy: Policy | None = None,
+        upload_bytes_per_s: int | None = None,
+        tap: Tap | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.policy = Policy() if policy is None else policy
+        self.wires = Wires(self.policy)
+        self.tap = tap
+        self.rng = random.Random() if rng is None else rng
+        self.swarms: dict[bytes, Swarm] = {}
+        self.peer_id = PEER_ID_PREFIX + os.urandom(20 - len(PEER_ID_PREFIX))
+        self.own_peer_ids = {self.peer_id}
+        self.client_name = f"btresearch {__version__}"
+        self.upload_limit = TokenBucket(upload_bytes_per_s, self.now_ns())
+        self._host, self._port = host, port
+        self._listener = Listener(self)
+
+    @staticmethod
+    def now_ns() -> int:
+        """A steady clock."""
+        return time.monotonic_ns()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._listener.port
+
+    async def __aenter__(self) -> Self:
+        await self._listener.start(self._host, self._port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._listener.stop()
+        for swarm in list(self.swarms.values()):
+            await swarm.stop()
+        # One turn for the sockets to close.
+        await asyncio.sleep(0)
+
+    def join(self, infohash: bytes, torrent: Torrent | None = None) -> Swarm:
+        """Take part in a torrent."""
+        swarm = self.swarms[infohash] = Swarm(self, infohash, torrent=torrent)
+        self.wires.serve(infohash)
+        return swarm
+
+    def new_peer_id(self) -> bytes:
+        """A random one for a single connection (protocol.md, step 5)."""
+        peer_id = os.urandom(20)
+        self.own_peer_ids.add(peer_id)
+        return peer_id
+
+    def forget_peer_id(self, peer_id: bytes) -> None:
+        """Its connection is over."""
+        if peer_id != self.peer_id:
+            self.own_peer_ids.discard(peer_id)
+
+    async def dial(self, swarm: Swarm, address: Address, failures: int) -> Remote | None:
+        """Connect to `address`; None if that failed."""
+        name = self.policy.dial_with(failures)
+        connection = swarm.connection(initiator=True, anonymous=name.startswith("btls"))
+        remote = Remote(swarm, connection, address)
+        link = Link(self.wires.outgoing(name, swarm.infohash), tap=self.tap, owner=remote)
+        remote.link = link
+        swarm.remotes.add(remote)
+        try:
+            async with asyncio.timeout(DIAL_S):
+                await asyncio.get_running_loop().create_connection(lambda: link, address.host, address.port)
+        except (OSError, TimeoutError) as error:
+            log.info("%s: can't connect: %s", address, error or "timed out")
+            swarm.remotes.discard(remote)
+            return None
+        return remote

@@ -1,0 +1,377 @@
+"""One peer of a swarm: joins a link to a `PeerConnection`, asks for blocks, serves what is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from btresearch.peer import extension, metadata
+from btresearch.peer.bencode import Encodable
+from btresearch.peer.choker import Candidate
+from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerConnection
+from btresearch.peer.errors import RemoteProtocolError
+from btresearch.peer.extension import ExtensionHandshake
+from btresearch.peer.handshake import Handshake
+from btresearch.peer.layout import Block
+from btresearch.peer.messages import (
+    Bitfield,
+    Have,
+    HaveAll,
+    Interested,
+    NotInterested,
+    Piece,
+    Reject,
+)
+from btresearch.peer.requester import Requester
+from btresearch.session.address import Address
+from btresearch.session.link import Link
+from btresearch.session.rates import NS_PER_S, RateMeter
+
+if TYPE_CHECKING:
+    from btresearch.session.swarm import Swarm
+
+SERVE_BATCH = 16  # blocks handed to the transport at a time: 256 KiB
+PREFETCH_BLOCKS = 256
+HANDSHAKE_LIMIT_NS = 20 * NS_PER_S
+IDLE_LIMIT_NS = 150 * NS_PER_S  # BEP 3: keep-alives every two minutes
+KEEPALIVE_NS = 100 * NS_PER_S
+EXTENSIONS = {metadata.NAME: 1}
+
+log = logging.getLogger(__name__)
+
+
+class Remote:
+    """Owner of one link. The swarm reads `down`, `up`, `connection`; everything else is its own business."""
+
+    def __init__(self, swarm: Swarm, connection: PeerConnection, address: Address) -> None:
+        now_ns = swarm.node.now_ns()
+        self.swarm, self.connection, self.address = swarm, connection, address
+        self.down, self.up = RateMeter(now_ns), RateMeter(now_ns)
+        self.link: Link | None = None
+        self.snubbed = False
+        self.closed = False
+        self._in_picker = False
+        self._requester = Requester(now_ns=now_ns)
+        self._born_ns = self._spoke_ns = now_ns
+        self._scheduled = False
+        self._loop = asyncio.get_running_loop()
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+    # Owner of the link
+
+    def on_ready(self) -> None:
+        """The transport is through: an initiator, or a responder whose torrent is proven, speaks."""
+        self.connection.handshake()
+        self.pump()
+
+    def on_data(self, data: bytes) -> None:
+        """Bytes from the peer."""
+        try:
+            events = self.connection.receive(data)
+        except RemoteProtocolError as error:
+            self.swarm.drop(self, f"broke the protocol: {error}", fault=True)
+            return
+        self.handle(events)
+
+    def on_writable(self) -> None:
+        """The socket has room."""
+        self.pump()
+
+    def on_lost(self, reason: str) -> None:
+        """The link is gone."""
+        self.closed = True
+        self.swarm.lost(self, reason)
+
+    # for the swarm
+
+    def handle(self, events: list[Event]) -> None:
+        """React to events, then say what is due."""
+        for event in events:
+            handler = self._HANDLERS.get(type(event))
+            if handler is not None:
+                handler(self, event)
+            if self.closed:
+                return
+        self.pump()
+
+    def touch(self) -> None:
+        """Have `pump` run soon, once, however often this is called before."""
+        if not self._scheduled and not self.closed:
+            self._scheduled = True
+            self._loop.call_soon(self.pump)
+
+    def pump(self) -> None:
+        """Send what is queued, ask for more, serve what is asked, and let the shape flush when nothing is left."""
+        self._scheduled = False
+        link = self.link
+        if self.closed or link is None or not link.transport.ready:
+            return
+        self._ask()
+        link.send(self.connection.data_to_send())
+        if self._serve(link):
+            link.flush()
+
+    def open(self) -> None:
+        """The torrent is known now."""
+        layout = self.swarm.layout
+        if layout is None:
+            return
+        try:
+            if self.connection.layout is None:
+                self.connection.set_layout(layout)
+                if self.connection.established:
+                    for index in self.swarm.have:
+                        self.connection.have(index)
+        except RemoteProtocolError as error:
+            self.swarm.drop(self, f"broke the protocol: {error}", fault=True)
+            return
+        self._learn_pieces()
+        self.touch()
+
+    def update_interest(self) -> None:
+        """Say interested or not, if that changed."""
+        if not self.connection.established:
+            return
+        content = self.swarm.content
+        wanted = content is not None and content.picker.interesting(self)
+        if wanted and not self.connection.am_interested:
+            self.connection.interested()
+            self.touch()
+        elif not wanted and self.connection.am_interested:
+            self.connection.not_interested()
+            self.touch()
+
+    def announce_piece(self, index: int) -> None:
+        """A piece is here: tell the peer, unless it has it."""
+        pieces = self.connection.peer_pieces
+        if self.connection.established and (pieces is None or index not in pieces):
+            self.connection.have(index)
+            self.touch()
+
+    def cancel(self, block: Block) -> None:
+        """Another peer was faster."""
+        if block in self.connection.requested:
+            self.connection.cancel(block)
+            self._requester.dropped()
+            self.touch()
+
+    def set_choked(self, choked: bool) -> None:
+        """What the choker decided."""
+        if not self.connection.established:
+            return
+        if choked != self.connection.am_choking:
+            (self.connection.choke if choked else self.connection.unchoke)()
+            self.touch()
+
+    def candidate(self) -> Candidate:
+        """How the choker sees this peer."""
+        return Candidate(
+            peer=self,
+            interested=self.connection.peer_interested,
+            download_rate=self.down.bytes_per_s,
+            upload_rate=self.up.bytes_per_s,
+            snubbed=self.snubbed,
+        )
+
+    def tick(self, now_ns: int) -> None:
+        """Once a second: rates, silence, keep-alive."""
+        self.down.tick(now_ns)
+        self.up.tick(now_ns)
+        heard_ns = self._born_ns if self.link is None else max(self._born_ns, self.link.heard_ns)
+        if not self.connection.established and now_ns - self._born_ns > HANDSHAKE_LIMIT_NS:
+            self.swarm.drop(self, "no handshake in time", fault=False)
+        elif now_ns - heard_ns > IDLE_LIMIT_NS:
+            self.swarm.drop(self, "silent for too long", fault=False)
+        elif self.connection.established:
+            self._check_snub(now_ns)
+            if now_ns - self._spoke_ns > KEEPALIVE_NS:
+                self._spoke_ns = now_ns
+                self.connection.keepalive()
+            self.touch()
+
+    def close(self, reason: str) -> None:
+        """Hang up in order."""
+        self.closed = True
+        if self.link is not None:
+            self.link.owner = None
+            self.link.close(reason)
+
+    # asking
+
+    def _ask(self) -> None:
+        connection, content = self.connection, self.swarm.content
+        if content is None or not self._in_picker or not connection.am_interested or content.behind:
+            return
+        only = connection.allowed_while_choked if connection.peer_choking else None
+        if only is not None and not only:
+            return
+        room = self._requester.room()
+        if room <= 0:
+            return
+        blocks = content.picker.pick(self, room, only=only)
+        for block in blocks:
+            connection.request(block)
+        if blocks:
+            self._requester.sent(self.swarm.node.now_ns(), len(blocks))
+
+    def _check_snub(self, now_ns: int) -> None:
+        self.snubbed = self._requester.snubbed(now_ns)
+        if self.snubbed and self.connection.requested:
+            log.info("%s: stalled with %d requests open", self, len(self.connection.requested))
+            blocks = list(self.connection.requested)
+            for block in blocks:
+                self.connection.cancel(block)
+            self._give_back(blocks)
+
+    # serving
+
+    def _serve(self, link: Link) -> bool:
+        """Answer requests while the socket takes it; True when nothing is held back by us."""
+        connection = self.connection
+        while connection.peer_requests and link.writable and not link.closing:
+            if self._throttled():
+                return True
+            if not self._serve_batch(link):
+                return False
+        return not connection.peer_requests
+
+    def _serve_batch(self, link: Link) -> bool:
+        """Up to SERVE_BATCH blocks; False if the disk has to be waited for."""
+        connection, content = self.connection, self.swarm.content
+        sent = 0
+        if content is None:
+            return False
+        for block in list(islice(connection.peer_requests, SERVE_BATCH)):
+            data = content.uploads.block(block)
+            if data is None:
+                break
+            connection.piece(block.index, block.begin, data)
+            sent += block.length
+        self._prefetch()
+        if sent:
+            self._count_upload(sent)
+            link.send(connection.data_to_send())
+        return sent > 0
+
+    def _prefetch(self) -> None:
+        content = self.swarm.content
+        if content is not None:
+            for block in islice(self.connection.peer_requests, 0, PREFETCH_BLOCKS, 16):
+                if not content.uploads.prefetch(block):
+                    return
+
+    def _count_upload(self, length: int) -> None:
+        now_ns = self.swarm.node.now_ns()
+        self.up.total_bytes += length
+        self._spoke_ns = now_ns
+        self.swarm.count_upload(length, now_ns)
+
+    def _throttled(self) -> bool:
+        wait_s = self.swarm.node.upload_limit.wait_s(self.swarm.node.now_ns())
+        if wait_s > 0 and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_later(wait_s, self.pump)
+        return wait_s > 0
+
+    # reacting
+
+    def _on_handshake(self, event: Handshake) -> None:
+        refusal = self.swarm.refuse(self, event)
+        if refusal:
+            self.swarm.drop(self, refusal, fault=False)
+            return
+        if not self.connection.established:
+            self.connection.handshake()
+        self.connection.pieces(self.swarm.have)
+        if self.connection.extended:
+            self.connection.extended_handshake(self._extension_fields())
+        self.swarm.established(self)
+
+    def _extension_fields(self) -> Mapping[bytes, Encodable]:
+        torrent = self.swarm.torrent
+        name = "" if self.link is None else self.link.transport.name
+        return extension.handshake_fields(
+            EXTENSIONS,
+            metadata_size=None if torrent is None else len(torrent.info_bytes),
+            # Over btls nothing in it may tell the clients apart (protocol.md, step 5).
+            client=None if name.startswith("btls") else self.swarm.node.client_name,
+        )
+
+    def _on_piece(self, event: Piece) -> None:
+        content, length = self.swarm.content, len(event.block)
+        if content is None:
+            return
+        self.down.total_bytes += length
+        now_ns = self.swarm.node.now_ns()
+        self.swarm.count_download(length, now_ns)
+        self._requester.received(now_ns, length)
+        for other in content.received(self, event):
+            if isinstance(other, Remote):
+                other.cancel(Block(event.index, event.begin, length))
+
+    def _learn_pieces(self) -> None:
+        content, pieces = self.swarm.content, self.connection.peer_pieces
+        if content is not None and pieces is not None:
+            content.picker.add_peer(self, pieces)
+            self._in_picker = True
+            self.update_interest()
+
+    def _on_pieces_known(self, event: Event) -> None:
+        self._learn_pieces()
+
+    def _on_have(self, event: Have) -> None:
+        content = self.swarm.content
+        if content is None:
+            return
+        if self._in_picker:
+            content.picker.peer_has(self, event.index)
+            self.update_interest()
+        else:
+            self._learn_pieces()
+
+    def _give_back(self, blocks: list[Block]) -> None:
+        """These will not be answered: others may be asked."""
+        content = self.swarm.content
+        if content is not None:
+            for block in blocks:
+                content.picker.dropped(self, block)
+        self._requester.dropped(len(blocks))
+        self.swarm.touch_all()
+
+    def _on_dropped(self, event: Dropped) -> None:
+        self._give_back(list(event.blocks))
+
+    def _on_reject(self, event: Reject) -> None:
+        self._give_back([event.block])
+
+    def _on_interest(self, event: Interested | NotInterested) -> None:
+        self.swarm.rechoke_soon()
+
+    def _on_extension_handshake(self, event: ExtensionHandshake) -> None:
+        if event.request_queue is not None:
+            self._requester.limit_to(event.request_queue)
+        if event.metadata_size is not None and metadata.NAME in event.ids:
+            self.swarm.metadata_offered(self, event.metadata_size)
+
+    def _on_extension_message(self, event: ExtensionMessage) -> None:
+        if event.name == metadata.NAME:
+            self.swarm.metadata_message(self, event.payload)
+
+    _HANDLERS: Mapping[type, Callable[[Remote, Any], None]] = {
+        Handshake: _on_handshake,
+        Piece: _on_piece,
+        Bitfield: _on_pieces_known,
+        HaveAll: _on_pieces_known,
+        Have: _on_have,
+        Dropped: _on_dropped,
+        Reject: _on_reject,
+        Interested: _on_interest,
+        NotInterested: _on_interest,
+        ExtensionHandshake: _on_extension_handshake,
+        ExtensionMessage: _on_extension_message,
+    }

@@ -1,0 +1,309 @@
+"""One torrent at work: its peers, whom it serves, whom it dials, what it bans, and how far it has come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING
+
+from btresearch.peer import metadata
+from btresearch.peer.choker import CHOKE_INTERVAL_NS, Choker
+from btresearch.peer.connection import PeerConnection
+from btresearch.peer.errors import RemoteProtocolError
+from btresearch.peer.handshake import Handshake
+from btresearch.peer.layout import Layout
+from btresearch.peer.pieces import PieceSet
+from btresearch.peer.torrent import Torrent
+from btresearch.session.address import Address
+from btresearch.session.dialer import Dialer
+from btresearch.session.disk import Disk
+from btresearch.session.download import Download
+from btresearch.session.link import Link
+from btresearch.session.rates import RateMeter
+from btresearch.session.remote import EXTENSIONS, Remote
+
+if TYPE_CHECKING:
+    from btresearch.session.node import Node
+
+MAX_PEERS = 80
+MAX_FAULTS = 3  # broken connections of one host before it is banned
+TICK_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Swarm:
+    """Made by `Node.join`. `metadata`, `completed` and `failed` are what callers wait for."""
+
+    def __init__(self, node: Node, infohash: bytes, *, torrent: Torrent | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.node, self.infohash, self.torrent = node, infohash, torrent
+        self.content: Download | None = None
+        self.remotes: set[Remote] = set()
+        self.dialer = Dialer()
+        self.banned: dict[str, str] = {}  # host -> why
+        self.down, self.up = RateMeter(node.now_ns()), RateMeter(node.now_ns())
+        self.metadata: asyncio.Future[Torrent] = loop.create_future()
+        self.completed: asyncio.Future[None] = loop.create_future()
+        self.failed: asyncio.Future[None] = loop.create_future()  # only ever gets an exception
+        self.first_block_ns = self.completed_ns = 0
+        self._faults: dict[str, int] = {}
+        self._choker = Choker(rng=node.rng)
+        self._choked_ns = 0
+        self._rechoke_scheduled = False
+        self._fetch = metadata.MetadataFetch(infohash)
+        self._dials: set[asyncio.Task[None]] = set()
+        self._ticker = loop.create_task(self._tick_forever())
+        if torrent is not None:
+            self.metadata.set_result(torrent)
+
+    # what callers do
+
+    def open(self, torrent: Torrent, disk: Disk, have: PieceSet) -> None:
+        """Metadata and storage are ready: begin."""
+        self.torrent = torrent
+        self.content = Download(torrent, disk, have, rng=self.node.rng, watcher=self)
+        for remote in list(self.remotes):
+            remote.open()
+        self._check_complete()
+
+    def add_peers(self, addresses: Iterable[Address], *, patient: bool = False) -> None:
+        """Dial these soon; `patient` ones for ever."""
+        self.dialer.add((a for a in addresses if a.host not in self.banned), patient=patient)
+        self._dial()
+
+    def fail(self, error: Exception) -> None:
+        """Whoever watches gets `error`."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+            self.failed.exception()  # asyncio would warn if nobody watched
+
+    async def stop(self) -> None:
+        """Hang up on everyone."""
+        for future in (self.metadata, self.completed, self.failed):
+            future.cancel()
+        tasks = [self._ticker, *self._dials]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for remote in list(self.remotes):
+            self._leave(remote)
+            remote.close("stopped")
+
+    # connections
+
+    def connection(self, *, initiator: bool, anonymous: bool) -> PeerConnection:
+        """A new connection's core; `anonymous` ones get a peer_id of their own."""
+        return PeerConnection(
+            initiator=initiator,
+            peer_id=self.node.new_peer_id() if anonymous else self.node.peer_id,
+            infohash=self.infohash,
+            layout=self.layout,
+            extensions=EXTENSIONS,
+        )
+
+    def adopt(self, link: Link, connection: PeerConnection, address: Address) -> Remote | None:
+        """A connection that came in is ours from here on; None if there is no room for it."""
+        reason = self.banned.get(address.host)
+        if reason is not None or len(self.remotes) >= MAX_PEERS:
+            link.close("banned" if reason else "too many peers")
+            return None
+        remote = Remote(self, connection, address)
+        remote.link, link.owner = link, remote
+        self.remotes.add(remote)
+        return remote
+
+    def refuse(self, remote: Remote, handshake: Handshake) -> str:
+        """Why this peer is not wanted; empty if it is."""
+        if handshake.peer_id in self.node.own_peer_ids:
+            self.dialer.discard(remote.address)
+            return "connected to self"
+        for other in self.remotes:
+            known = other.connection.remote
+            if other is not remote and known is not None and known.peer_id == handshake.peer_id:
+                return "connected twice"
+        return ""
+
+    def established(self, remote: Remote) -> None:
+        """Both handshakes have passed."""
+        log.info("%s: connected over %s", remote, "?" if remote.link is None else remote.link.transport.name)
+
+    def drop(self, remote: Remote, reason: str, *, fault: bool) -> None:
+        """Hang up on a peer; three faults ban its host."""
+        log.log(logging.WARNING if fault else logging.INFO, "%s: dropped: %s", remote, reason)
+        self._leave(remote)
+        remote.close(reason)
+        if fault:
+            host = remote.address.host
+            self._faults[host] = self._faults.get(host, 0) + 1
+            if self._faults[host] >= MAX_FAULTS:
+                self.ban(host, reason)
+        self._redial(remote)
+
+    def lost(self, remote: Remote, reason: str) -> None:
+        """Its link is gone."""
+        if remote in self.remotes:
+            log.info("%s: lost: %s", remote, reason)
+            self._leave(remote)
+            self._redial(remote)
+
+    def ban(self, host: str, reason: str) -> None:
+        """Nobody from `host` any more."""
+        log.warning("%s: banned: %s", host, reason)
+        self.banned[host] = reason
+        self.dialer.forget(host)
+        for remote in [remote for remote in self.remotes if remote.address.host == host]:
+            self._leave(remote)
+            remote.close(reason)
+
+    def touch_all(self) -> None:
+        """Something changed for everyone: blocks are free again, or the disk has caught up."""
+        for remote in self.remotes:
+            remote.touch()
+
+    # what Remotes ask
+
+    @property
+    def layout(self) -> Layout | None:
+        """None while the metadata or the storage is not ready."""
+        return None if self.content is None else self.content.layout
+
+    @property
+    def have(self) -> PieceSet:
+        """What this side has; nothing while the metadata is unknown."""
+        return PieceSet(0) if self.content is None else self.content.have
+
+    def count_upload(self, length: int, now_ns: int) -> None:
+        """Bytes served."""
+        self.up.total_bytes += length
+        self.node.upload_limit.spend(length, now_ns)
+
+    def count_download(self, length: int, now_ns: int) -> None:
+        """Block bytes received, useful or not."""
+        self.down.total_bytes += length
+        self.first_block_ns = self.first_block_ns or now_ns
+
+    def rechoke_soon(self) -> None:
+        """Interest changed: decide again in this turn of the loop, once."""
+        if not self._rechoke_scheduled:
+            self._rechoke_scheduled = True
+            asyncio.get_running_loop().call_soon(self._rechoke)
+
+    def metadata_offered(self, remote: Remote, size: int) -> None:
+        """The peer has the info dictionary (BEP 9)."""
+        if self.torrent is not None:
+            return
+        try:
+            self._fetch.add_peer(remote, size)
+        except RemoteProtocolError as error:
+            self.drop(remote, f"metadata: {error}", fault=True)
+        self._ask_metadata()
+
+    def metadata_message(self, remote: Remote, payload: bytes) -> None:
+        """A ut_metadata message: answer it, or learn from it."""
+        info = None if self.torrent is None else self.torrent.info_bytes
+        try:
+            message = metadata.decode(payload)
+            if isinstance(message, metadata.MetadataRequest):
+                remote.connection.extended_message(metadata.NAME, metadata.answer(info, message))
+            elif self.torrent is None and (found := self._fetch.receive(remote, payload)) is not None:
+                self._metadata_found(found)
+        except RemoteProtocolError as error:
+            self._fetch.remove_peer(remote)
+            self.drop(remote, f"metadata: {error}", fault=True)
+        self._ask_metadata()
+
+    # Watcher of the download
+
+    def piece_passed(self, index: int) -> None:
+        """Tell everyone; perhaps that was the last."""
+        for remote in list(self.remotes):
+            remote.announce_piece(index)
+        self._check_complete()
+
+    def piece_failed(self, index: int, liars: frozenset[Hashable]) -> None:
+        """Blame whoever is known to have sent it."""
+        log.warning("piece %d: wrong SHA-1%s", index, "" if liars else ", sent by several peers")
+        for liar in liars:
+            if isinstance(liar, Remote):
+                self.ban(liar.address.host, f"sent piece {index} with a wrong hash")
+        for remote in self.remotes:
+            remote.update_interest()
+        self.touch_all()
+
+    def disk_caught_up(self) -> None:
+        """A read came back, or writes have."""
+        self.touch_all()
+
+    # inside
+
+    def _leave(self, remote: Remote) -> None:
+        if remote not in self.remotes:
+            return
+        self.remotes.discard(remote)
+        self._fetch.remove_peer(remote)
+        self.node.forget_peer_id(remote.connection.peer_id)
+        if self.content is not None:
+            self.content.picker.remove_peer(remote)
+        self.rechoke_soon()
+        self.touch_all()
+
+    def _redial(self, remote: Remote) -> None:
+        useful = remote.down.total_bytes > 0
+        self.dialer.ended(remote.address, self.node.now_ns(), was_useful=useful)
+
+    def _check_complete(self) -> None:
+        content = self.content
+        if content is not None and content.complete and not self.completed.done():
+            self.completed.set_result(None)
+            self.completed_ns = self.node.now_ns()
+            for remote in list(self.remotes):
+                remote.update_interest()
+
+    def _ask_metadata(self) -> None:
+        if self.torrent is not None:
+            return
+        for remote in self.remotes:
+            for payload in self._fetch.requests(remote):
+                remote.connection.extended_message(metadata.NAME, payload)
+            remote.touch()
+
+    def _metadata_found(self, info: bytes) -> None:
+        self.torrent = Torrent.from_info(info)
+        if not self.metadata.done():
+            self.metadata.set_result(self.torrent)
+
+    def _rechoke(self) -> None:
+        self._rechoke_scheduled = False
+        now_ns = self.node.now_ns()
+        self._choked_ns = now_ns
+        candidates = [remote.candidate() for remote in self.remotes]
+        seeding = self.content is not None and self.content.complete
+        unchoked = self._choker.decide(now_ns, candidates, seeding=seeding)
+        for remote in list(self.remotes):
+            remote.set_choked(remote not in unchoked)
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now_ns = self.node.now_ns()
+            self.down.tick(now_ns)
+            self.up.tick(now_ns)
+            for remote in list(self.remotes):
+                remote.tick(now_ns)
+            if now_ns - self._choked_ns >= CHOKE_INTERVAL_NS:
+                self._rechoke()
+            self._dial()
+
+    def _dial(self) -> None:
+        room = MAX_PEERS - len(self.remotes)
+        for address in self.dialer.due(self.node.now_ns(), room):
+            task = asyncio.get_running_loop().create_task(self._dial_one(address))
+            self._dials.add(task)
+            task.add_done_callback(self._dials.discard)
+
+    async def _dial_one(self, address: Address) -> None:
+        remote = await self.node.dial(self, address, self.dialer.failures(address))
+        if remote is None:
+            self.dialer.ended(address, self.node.now_ns(), was_useful=False)

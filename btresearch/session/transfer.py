@@ -1,0 +1,257 @@
+"""The two calls: `seed` a torrent, `get` a torrent. Both run inside any event loop and clean up when cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from btresearch.peer.magnet import Magnet
+from btresearch.peer.pieces import PieceSet
+from btresearch.peer.torrent import Torrent
+from btresearch.session import resume
+from btresearch.session.address import Address
+from btresearch.session.announcer import Announcer
+from btresearch.session.check import check
+from btresearch.session.disk import Disk
+from btresearch.session.errors import StorageError
+from btresearch.session.link import Tap
+from btresearch.session.node import Node
+from btresearch.session.rates import NS_PER_S
+from btresearch.session.storage import Storage
+from btresearch.session.swarm import Swarm
+from btresearch.session.wires import DEFAULT_TRANSPORTS, Policy
+
+RESUME_INTERVAL_S = 5.0
+REPORT_S = 0.2
+
+Phase = Literal["checking", "metadata", "downloading", "seeding"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GetResult:
+    """What `get` did. `seconds` is from the call to the last verified piece; `transfer_s` from the first block."""
+
+    torrent: Torrent
+    path: Path
+    downloaded_bytes: int
+    resumed_bytes: int
+    seconds: float
+    transfer_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What `seed` did until it was stopped."""
+
+    torrent: Torrent
+    uploaded_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a transfer is; rates in bytes/s; `port` is 0 until it is listened on."""
+
+    phase: Phase
+    port: int = 0
+    pieces: int = 0
+    piece_count: int = 0
+    done_bytes: int = 0
+    total_bytes: int = 0
+    peers: int = 0
+    down_bytes_per_s: float = 0.0
+    up_bytes_per_s: float = 0.0
+    uploaded_bytes: int = 0
+
+
+Report = Callable[[Progress], None]
+
+
+async def seed(
+    torrent: Torrent,
+    path: str | Path,
+    *,
+    host: str = "",
+    port: int = 0,
+    transports: Sequence[str] = DEFAULT_TRANSPORTS,
+    shape: str = "rechunk",
+    peers: Sequence[tuple[str, int]] = (),
+    upload_bytes_per_s: int | None = None,
+    verify: bool = True,
+    stop: asyncio.Event | None = None,
+    report: Report = lambda progress: None,
+    tap: Tap | None = None,
+) -> SeedResult:
+    """Serve `torrent` from `path` until `stop` is set (or for ever; cancelling ends it in order too).
+
+    `path` is the content or the folder that holds it; it is hashed first unless `verify` is False.
+    `transports` are accepted; the first is dialled with, towards `peers` and the trackers' peers. `report`
+    is called a few times a second.
+
+    Raises:
+        StorageError: the content is missing, or not all of it is right.
+        InputError: an unknown transport or shape.
+    """
+    policy = Policy(tuple(transports), shape)
+    began_ns = Node.now_ns()
+    storage = Storage.find(torrent, Path(path))
+    try:
+        have = (
+            await _checked_whole(torrent, storage, report) if verify else PieceSet.full(torrent.piece_count)
+        )
+        async with Node(
+            host=host, port=port, policy=policy, upload_bytes_per_s=upload_bytes_per_s, tap=tap
+        ) as node:
+            swarm = node.join(torrent.infohash, torrent)
+            with Disk(storage, on_error=swarm.fail) as disk:
+                swarm.open(torrent, disk, have)
+                swarm.add_peers([Address.of(*peer) for peer in peers], patient=True)
+                async with Announcer(node, swarm, torrent.announce):
+                    await _watch(swarm, (stop or asyncio.Event()).wait(), "seeding", report)
+                return SeedResult(torrent, swarm.up.total_bytes, (Node.now_ns() - began_ns) / NS_PER_S)
+    finally:
+        storage.close()
+
+
+async def get(
+    source: Torrent | Magnet,
+    folder: str | Path,
+    *,
+    host: str = "",
+    port: int = 0,
+    transports: Sequence[str] = DEFAULT_TRANSPORTS,
+    shape: str = "rechunk",
+    peers: Sequence[tuple[str, int]] = (),
+    upload_bytes_per_s: int | None = None,
+    report: Report = lambda progress: None,
+    tap: Tap | None = None,
+) -> GetResult:
+    """Download a torrent, or what a magnet link names, into `folder`; return when every piece is verified.
+
+    What an earlier run left there is used. Cancelling saves resume data and raises CancelledError.
+
+    Raises:
+        StorageError: the folder can't be used, or the disk is full.
+        InputError: an unknown transport or shape.
+    """
+    policy = Policy(tuple(transports), shape)
+    began_ns = Node.now_ns()
+    torrent = source if isinstance(source, Torrent) else None
+    known = [*peers, *(source.peers if isinstance(source, Magnet) else ())]
+    tiers = source.announce if isinstance(source, Torrent) else [[url] for url in source.trackers]
+    async with Node(
+        host=host, port=port, policy=policy, upload_bytes_per_s=upload_bytes_per_s, tap=tap
+    ) as node:
+        swarm = node.join(source.infohash, torrent)
+        swarm.add_peers([Address.of(*peer) for peer in known], patient=True)
+        async with Announcer(node, swarm, tiers):
+            await _watch(swarm, asyncio.shield(swarm.metadata), "metadata", report)
+            torrent = swarm.metadata.result()
+            resumed = await _fill(swarm, torrent, Path(folder), report)
+    done_ns = swarm.completed_ns
+    return GetResult(
+        torrent=torrent,
+        path=Path(folder) / torrent.name,
+        downloaded_bytes=swarm.down.total_bytes,
+        resumed_bytes=resumed,
+        seconds=(done_ns - began_ns) / NS_PER_S,
+        transfer_s=(done_ns - swarm.first_block_ns) / NS_PER_S if swarm.first_block_ns else 0.0,
+    )
+
+
+async def _fill(swarm: Swarm, torrent: Torrent, folder: Path, report: Report) -> int:
+    """Download what is missing; how many bytes were there already."""
+    storage = Storage.create(torrent, folder)
+    try:
+        have = resume.load(storage, torrent.infohash)
+        if have is None:
+            have = await check(torrent, storage, progress=_checking(report))
+        resumed = have.count * torrent.piece_length_bytes
+        with Disk(storage, on_error=swarm.fail) as disk:
+            swarm.open(torrent, disk, have)
+            await _keep_resume(
+                swarm, disk, _watch(swarm, asyncio.shield(swarm.completed), "downloading", report)
+            )
+        return min(resumed, torrent.total_bytes)
+    finally:
+        storage.close()
+
+
+async def _keep_resume(swarm: Swarm, disk: Disk, work: Coroutine[None, None, None]) -> None:
+    """Save resume data now and then while `work` runs, and at its end; remove it when all is there."""
+    keeper = asyncio.create_task(_save_often(swarm, disk))
+    try:
+        await work
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await disk.drain()
+        content = swarm.content
+        if content is not None and content.complete:
+            resume.remove(disk.storage, swarm.infohash)
+        elif content is not None:
+            with contextlib.suppress(StorageError):
+                resume.save(disk.storage, swarm.infohash, content.have)
+
+
+async def _save_often(swarm: Swarm, disk: Disk) -> None:
+    saved = -1
+    while True:
+        await asyncio.sleep(RESUME_INTERVAL_S)
+        content = swarm.content
+        if content is not None and content.have.count != saved:
+            saved, have = content.have.count, content.have.copy()
+            disk.call(lambda have=have: resume.save(disk.storage, swarm.infohash, have))  # type: ignore[misc]
+
+
+async def _watch(swarm: Swarm, done: Awaitable[object], phase: Phase, report: Report) -> None:
+    """Report until `done` is, or the swarm has failed."""
+    waiter: asyncio.Future[object] = asyncio.ensure_future(done)
+    failure: asyncio.Future[object] = asyncio.ensure_future(asyncio.shield(swarm.failed))
+    try:
+        while not waiter.done() and not failure.done():
+            report(_progress(swarm, phase))
+            await asyncio.wait([waiter, failure], timeout=REPORT_S, return_when=asyncio.FIRST_COMPLETED)
+        for future in (failure, waiter):
+            if future.done():
+                future.result()
+        report(_progress(swarm, phase))
+    finally:
+        waiter.cancel()
+        failure.cancel()
+
+
+async def _checked_whole(torrent: Torrent, storage: Storage, report: Report) -> PieceSet:
+    have = await check(torrent, storage, progress=_checking(report))
+    if not have.complete:
+        wrong = have.piece_count - have.count
+        raise StorageError(f"{storage.root}: {wrong} of {have.piece_count} pieces are wrong or missing")
+    return have
+
+
+def _checking(report: Report) -> Callable[[int, int], None]:
+    return lambda done, total: report(Progress("checking", pieces=done, piece_count=total))
+
+
+def _progress(swarm: Swarm, phase: Phase) -> Progress:
+    content, torrent = swarm.content, swarm.torrent
+    total = 0 if torrent is None else torrent.total_bytes
+    return Progress(
+        phase=phase,
+        port=swarm.node.port,
+        pieces=0 if content is None else content.have.count,
+        piece_count=0 if torrent is None else torrent.piece_count,
+        done_bytes=0 if content is None else total - content.left_bytes,
+        total_bytes=total,
+        peers=sum(remote.connection.established for remote in swarm.remotes),
+        down_bytes_per_s=swarm.down.bytes_per_s,
+        up_bytes_per_s=swarm.up.bytes_per_s,
+        uploaded_bytes=swarm.up.total_bytes,
+    )

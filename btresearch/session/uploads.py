@@ -1,0 +1,67 @@
+"""What is served: chunks of pieces, read ahead in the disk thread, kept in a bounded cache."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from btresearch.peer.layout import Block
+from btresearch.session.disk import Disk
+
+CHUNK_BYTES = 1 << 20
+CACHE_BYTES = 32 << 20
+READ_AHEAD_CHUNKS = 3
+
+_Key = tuple[int, int]
+
+
+class Uploads:
+    """`block` answers at once or not yet; `on_loaded` tells when it is worth asking again."""
+
+    def __init__(self, disk: Disk, *, on_loaded: Callable[[], None]) -> None:
+        self._disk, self._layout = disk, disk.storage.layout
+        self._on_loaded = on_loaded
+        self._chunks: OrderedDict[_Key, memoryview] = OrderedDict()
+        self._loading: set[_Key] = set()
+        self._cached_bytes = 0
+
+    def block(self, block: Block) -> memoryview | None:
+        """The block's bytes, or None while the disk thread fetches them."""
+        key = (block.index, block.begin // CHUNK_BYTES)
+        offset = block.begin % CHUNK_BYTES
+        if offset + block.length > CHUNK_BYTES:
+            # An odd request over a chunk's border: rare enough to read on the spot.
+            start = block.index * self._layout.piece_length_bytes + block.begin
+            return memoryview(self._disk.storage.read(start, block.length))
+        chunk = self._chunks.get(key)
+        if chunk is None:
+            self._load(key)
+            return None
+        self._chunks.move_to_end(key)
+        return chunk[offset : offset + block.length]
+
+    def prefetch(self, block: Block) -> bool:
+        """Have the chunk of a block that will be served soon; False once enough is being read."""
+        key = (block.index, block.begin // CHUNK_BYTES)
+        if key in self._chunks or key in self._loading:
+            return True
+        if len(self._loading) >= READ_AHEAD_CHUNKS:
+            return False
+        self._load(key)
+        return True
+
+    def _load(self, key: _Key) -> None:
+        if key in self._loading:
+            return
+        self._loading.add(key)
+        start = key[0] * self._layout.piece_length_bytes + key[1] * CHUNK_BYTES
+        length = min(CHUNK_BYTES, self._layout.piece_bytes(key[0]) - key[1] * CHUNK_BYTES)
+        self._disk.read(start, length, lambda data: self._loaded(key, data))
+
+    def _loaded(self, key: _Key, data: bytes) -> None:
+        self._loading.discard(key)
+        self._chunks[key] = memoryview(data)
+        self._cached_bytes += len(data)
+        while self._cached_bytes > CACHE_BYTES and len(self._chunks) > 1:
+            self._cached_bytes -= len(self._chunks.popitem(last=False)[1])
+        self._on_loaded()
