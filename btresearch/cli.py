@@ -108,16 +108,13 @@ def flows(
 
     with _progress() as say:
         table = flow.convert(flow.batches(captures, packets=packets), out, progress=say)
-    damaged = [one for one in table["captures"].values() if one["error"]]
-    for one in damaged:
-        typer.echo(f"{one['path']} breaks off: {one['error']}", err=True)
     total = sum(one["flows"] for one in table["captures"].values())
     for name in ("skipped", "damage"):
         if table[name]:
             counts = ", ".join(f"{kind} {count}" for kind, count in sorted(table[name].items()))
             typer.echo(f"{name}: {counts}", err=True)
     typer.echo(f"{total} flows of {table['packets']} packets in {out}")
-    if damaged:
+    if any(one["error"] for one in table["captures"].values()):  # the log has said which and why
         raise typer.Exit(1)
 
 
