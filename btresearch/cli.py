@@ -159,12 +159,18 @@ def evidence(
 
 @app.command()
 def detect(
-    sources: Annotated[list[Path], typer.Argument(help="Captures, capture folders, or flow tables (.parquet).")],
+    sources: Annotated[
+        list[Path], typer.Argument(help="Captures, capture folders, or flow tables (.parquet).")
+    ],
     detector: Annotated[
         list[str] | None, typer.Option(help="Ask only this one; repeat for more. All when none is named.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the verdicts here (Parquet).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the verdicts here (Parquet).")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line on standard output.")
+    ] = False,
 ) -> None:
     """Ask the detectors about every flow of captures or flow tables.
 
@@ -181,6 +187,22 @@ def detect(
         few = len(verdicts) <= ROWS_ON_SCREEN
         columns = ["flow_id", "detector", "verdict", "score", "why"]
         _print_table("Verdicts", verdicts[columns] if few else detectors.summary(verdicts))
+
+
+@app.command()
+def samples(
+    out: Annotated[Path, typer.Option(help="Where the captures go.")] = Path("captures"),
+    jobs: Annotated[int, typer.Option(help="Captures made side by side.")] = 2,
+) -> None:
+    """Make the small labelled captures anew that the notebooks run from.
+
+    Example: btresearch samples --out captures
+    """
+    from btresearch import road
+
+    with _progress() as say:
+        made = road.samples(out, jobs=jobs, progress=say)
+    typer.echo(f"{len(made)} captures in {out}")
 
 
 paper_app = typer.Typer(help="The documents of paper/.", no_args_is_help=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from btresearch import lab
@@ -70,3 +71,42 @@ def captures(
     report = lab.run(plan, out, seed=seed, jobs=jobs, kind=kind, progress=tell)
     lines = [f"not captured: {name}: {why}" for name, why in sorted(report.skipped.items())]
     return (*lines, *(f"capture failed: {o.session}: {o.error}" for o in report.failed))
+
+
+SAMPLES = (
+    "lt_clear",
+    "lt_mse_rc4",
+    "lt_ssl_torrent",
+    "own_btls_basic_rechunk",
+    "own_btls_basic_none",
+    "cover_chrome_pages",
+    "cover_ssl_rpc",
+    "cover_upload",
+)
+"""Scenarios of the small captures that are kept in git."""
+
+SAMPLE_FLOWS, SAMPLE_REPEATS, SAMPLE_BYTES = 3, 2, (140 * 1024, 280 * 1024)
+
+
+def samples(
+    out: Path, *, seed: int = e1.SEED, jobs: int = 2, progress: Callable[[str], None] | None = None
+) -> tuple[Path, ...]:
+    """Make the small labelled captures that notebooks run from: two sessions of three flows per scenario.
+
+    Raises:
+        LabError: a capture failed.
+    """
+    small = [_shrunk(scenario) for scenario in lab.resolve(SAMPLES)]
+    plan = lab.draw_up(small, seed=seed, repeats=SAMPLE_REPEATS)
+    say = progress or (lambda _: None)
+    report = lab.run(
+        plan, out, seed=seed, jobs=jobs, progress=lambda k, n, o: say(f"{k} of {n}: {o.session} {o.result}")
+    )
+    if report.failed:
+        raise lab.LabError("; ".join(f"{o.session}: {o.error}" for o in report.failed))
+    return tuple(out / outcome.session for outcome in report.outcomes)
+
+
+def _shrunk(scenario: lab.Scenario) -> lab.Scenario:
+    traffic = tuple(replace(t, flows=SAMPLE_FLOWS, size_bytes=SAMPLE_BYTES) for t in scenario.traffic)
+    return replace(scenario, traffic=traffic)
