@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btresearch import __version__
+from btresearch import __version__, cli_transfer
 from btresearch.errors import BtresearchError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+app.add_typer(cli_transfer.app)
 
 ROWS_ON_SCREEN = 40  # more verdicts than this are summed up
 

@@ -1,0 +1,336 @@
+"""The commands that move torrents: create, show, magnet, seed, get, tracker."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from btresearch.peer import Magnet, Torrent
+    from btresearch.session import Progress
+
+app = typer.Typer()
+torrent_app = typer.Typer(help="Make and read .torrent files and magnet links.", no_args_is_help=True)
+app.add_typer(torrent_app, name="torrent")
+
+TransportOption = Annotated[
+    str, typer.Option("--transport", help="Comma-separated; all are accepted, the first is dialled with.")
+]
+ShapeOption = Annotated[str, typer.Option(help="Cut of TLS records: rechunk or none.")]
+PeerOption = Annotated[
+    list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A peer to dial; repeatable.")
+]
+HostOption = Annotated[str, typer.Option(help="Address to listen on; every address if not given.")]
+PortOption = Annotated[int, typer.Option(min=0, max=65535, help="TCP port to listen on; 0: any free one.")]
+LimitOption = Annotated[
+    int, typer.Option(min=0, metavar="BYTES", help="Upload at most this much a second; 0: no limit.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON objects on standard output, one a line.")]
+
+DEFAULT_TRANSPORTS = "btls_basic,mse_rc4,mse_plain,clear"
+
+
+@torrent_app.command("create")
+def torrent_create(
+    path: Annotated[Path, typer.Argument(help="File or folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .torrent file to write.")],
+    announce: Annotated[
+        list[str] | None, typer.Option(help="Tracker URL; repeatable, one tier each.")
+    ] = None,
+    piece_length: Annotated[int, typer.Option(min=0, help="Bytes, a power of two; 0: by size.")] = 0,
+    private: Annotated[
+        bool, typer.Option("--private", help="Only the trackers may name peers (BEP 27).")
+    ] = False,
+) -> None:
+    """Hash a file or folder into a .torrent file.
+
+    Example: btresearch torrent create photos -o photos.torrent --announce http://127.0.0.1:6969/announce
+    """
+    from btresearch.session.torrent_file import create
+
+    with _bar("hashing", unit="bytes") as update:
+        torrent = create(
+            path,
+            piece_length_bytes=piece_length or None,
+            announce=[[url] for url in announce or ()],
+            private=private,
+            progress=lambda done, total: update(done, total, ""),
+        )
+    out.write_bytes(torrent.dump())
+    typer.echo(torrent.infohash.hex())
+
+
+@torrent_app.command("show")
+def torrent_show(
+    source: Annotated[str, typer.Argument(help="A .torrent file or a magnet link.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a .torrent file or magnet link says.
+
+    Example: btresearch torrent show photos.torrent
+    """
+    described = _describe(_load(source))
+    if as_json:
+        typer.echo(json.dumps(described))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(show_header=False)
+    for name, value in described.items():
+        grid.add_row(name, "\n".join(map(str, value)) if isinstance(value, list) else str(value))
+    Console().print(grid)
+
+
+@torrent_app.command("magnet")
+def torrent_magnet(
+    source: Annotated[Path, typer.Argument(help="A .torrent file.")],
+    peer: PeerOption = None,
+) -> None:
+    """Print the magnet link of a .torrent file.
+
+    Example: btresearch torrent magnet photos.torrent --peer 192.0.2.1:6881
+    """
+    from btresearch.peer import Magnet, Torrent
+
+    torrent = Torrent.load(source)
+    trackers = tuple(url for tier in torrent.announce for url in tier)
+    typer.echo(
+        Magnet(
+            infohash=torrent.infohash,
+            name=torrent.name,
+            trackers=trackers,
+            peers=tuple(_peers(peer)),
+            length_bytes=torrent.total_bytes,
+        ).format()
+    )
+
+
+@app.command()
+def seed(
+    source: Annotated[Path, typer.Argument(metavar="X.torrent", help="The .torrent file.")],
+    path: Annotated[Path, typer.Argument(help="The content, or the folder that holds it.")],
+    *,
+    host: HostOption = "",
+    port: PortOption = 0,
+    transport: TransportOption = DEFAULT_TRANSPORTS,
+    shape: ShapeOption = "rechunk",
+    peer: PeerOption = None,
+    limit_up: LimitOption = 0,
+    verify: Annotated[bool, typer.Option(help="Hash the content before serving it.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve a torrent until Ctrl-C; prints the port that it listens on.
+
+    Example: btresearch seed photos.torrent photos --port 6881 --transport btls_basic
+    """
+    from btresearch.peer import Torrent
+    from btresearch.session import loop, seed
+
+    torrent = Torrent.load(source)
+    with _transfer_bar(as_json) as report:
+        result = loop.run(
+            loop.until_signal(
+                lambda stop: seed(
+                    torrent,
+                    path,
+                    host=host,
+                    port=port,
+                    transports=_names(transport),
+                    shape=shape,
+                    peers=_peers(peer),
+                    upload_bytes_per_s=limit_up or None,
+                    verify=verify,
+                    stop=stop,
+                    report=report,
+                )
+            )
+        )
+    if as_json:
+        _say({"event": "stopped", "uploaded_bytes": result.uploaded_bytes, "seconds": result.seconds})
+    else:
+        typer.echo(f"uploaded {result.uploaded_bytes} bytes in {result.seconds:.1f} s")
+
+
+@app.command()
+def get(
+    source: Annotated[
+        str, typer.Argument(metavar="X.torrent|MAGNET", help="A .torrent file or a magnet link.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder that gets the content.")],
+    peer: PeerOption = None,
+    host: HostOption = "",
+    port: PortOption = 0,
+    transport: TransportOption = DEFAULT_TRANSPORTS,
+    shape: ShapeOption = "rechunk",
+    limit_up: LimitOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Download a torrent; what an earlier run left in the folder is used.
+
+    Example: btresearch get photos.torrent -o downloads --peer 192.0.2.1:6881 --transport btls_basic
+    """
+    from btresearch.session import get, loop
+
+    with _transfer_bar(as_json) as report:
+        result = loop.run(
+            get(
+                _load(source),
+                out,
+                host=host,
+                port=port,
+                transports=_names(transport),
+                shape=shape,
+                peers=_peers(peer),
+                upload_bytes_per_s=limit_up or None,
+                report=report,
+            )
+        )
+    rate = (result.torrent.total_bytes - result.resumed_bytes) / 1e6 / max(result.transfer_s, 1e-9)
+    if as_json:
+        _say(
+            {
+                "event": "complete",
+                "infohash": result.torrent.infohash.hex(),
+                "path": str(result.path),
+                "downloaded_bytes": result.downloaded_bytes,
+                "resumed_bytes": result.resumed_bytes,
+                "seconds": round(result.seconds, 4),
+                "transfer_s": round(result.transfer_s, 4),
+                "mb_per_s": round(rate, 2),
+            }
+        )
+    else:
+        shown = f", {rate:.1f} MB/s" if result.transfer_s else ""
+        typer.echo(f"{result.path}: complete, every piece verified, {result.seconds:.1f} s{shown}")
+
+
+@app.command()
+def tracker(
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 6969,
+    interval: Annotated[
+        int, typer.Option(min=5, help="Seconds between announces that peers are told.")
+    ] = 120,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a small HTTP tracker until Ctrl-C; prints its announce URL.
+
+    Example: btresearch tracker --host 127.0.0.1 --port 6969
+    """
+    from btresearch.session import TrackerServer, loop
+
+    server = TrackerServer(host=host or "0.0.0.0", port=port, interval_s=interval)
+
+    async def serve(stop: Any) -> None:
+        async with server:
+            if as_json:
+                _say({"event": "listening", "url": server.url, "port": server.port})
+            else:
+                typer.echo(server.url)
+            await stop.wait()
+
+    loop.run(loop.until_signal(serve))
+
+
+def _load(source: str) -> Torrent | Magnet:
+    from btresearch.peer import Magnet, Torrent
+
+    return Magnet.parse(source) if source.lower().startswith("magnet:") else Torrent.load(Path(source))
+
+
+def _names(transports: str) -> list[str]:
+    return [name.strip() for name in transports.split(",") if name.strip()]
+
+
+def _peers(peers: list[str] | None) -> list[tuple[str, int]]:
+    from btresearch.errors import InputError
+    from btresearch.session.address import Address
+
+    try:
+        return [Address.parse(peer) for peer in peers or ()]
+    except ValueError as error:
+        raise InputError("--peer", f"HOST:PORT ({error})") from error
+
+
+def _describe(source: Torrent | Magnet) -> dict[str, object]:
+    from btresearch.peer import Magnet
+
+    if isinstance(source, Magnet):
+        return {
+            "infohash": source.infohash.hex(),
+            "name": source.name,
+            "bytes": source.length_bytes,
+            "trackers": list(source.trackers),
+            "peers": [f"{host}:{port}" for host, port in source.peers],
+        }
+    return {
+        "infohash": source.infohash.hex(),
+        "name": source.name,
+        "bytes": source.total_bytes,
+        "pieces": source.piece_count,
+        "piece_length": source.piece_length_bytes,
+        "private": source.private,
+        "trackers": [url for tier in source.announce for url in tier],
+        "files": [f"{'/'.join(file.path)} ({file.length_bytes} bytes)" for file in source.files],
+        "warnings": list(source.warnings),
+    }
+
+
+def _say(fields: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _transfer_bar(as_json: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal; the port on standard output as soon as it is known."""
+    announced = False
+    with _bar("", unit="pieces") as update:
+
+        def report(progress: Progress) -> None:
+            nonlocal announced
+            if progress.port and not announced:
+                announced = True
+                if as_json:
+                    _say({"event": "listening", "port": progress.port})
+                else:
+                    sys.stdout.write(f"listening on port {progress.port}\n")
+                    sys.stdout.flush()
+            update(progress.pieces, progress.piece_count, _status(progress))
+
+        yield report
+
+
+def _status(progress: Progress) -> str:
+    if progress.phase in ("checking", "metadata"):
+        return f"{progress.phase}, {progress.peers} peers"
+    down, up = progress.down_bytes_per_s / 1e6, progress.up_bytes_per_s / 1e6
+    return f"{progress.phase}, {progress.peers} peers, down {down:.1f} MB/s, up {up:.1f} MB/s"
+
+
+@contextmanager
+def _bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    """`update(done, total, status)` on a terminal's standard error; silent elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total, status: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title or unit, total=None)
+
+        def update(done: int, total: int, status: str) -> None:
+            bar.update(task, completed=done, total=total or None, description=status or title)
+
+        yield update
