@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from os import PathLike
 from types import TracebackType
 from typing import Self
 
+from btresearch.capture.packet import Packet
 from btresearch.capture.ring import DEFAULT_SHAPE, Ring, RingShape
 from btresearch.capture.statistics import Statistics
 from btresearch.capture.stop import StopRequest
@@ -19,6 +21,9 @@ from btresearch.capture.writer import PcapngWriter
 
 MAX_PENDING_BYTES = 512 << 20
 """Blocks copied out of the ring and not yet written; above it writing comes first, at the risk of drops."""
+
+REORDER_NS = 1_000_000
+"""How late a packet may enter the ring: the kernel stamps it first, and two processors race for the ring."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +49,7 @@ class Sniffer:
         self._stop = StopRequest()
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
+        self._newest: list[Packet] = []
         self._thread = threading.Thread(target=self.run, name=f"sniffer {interface}", daemon=True)
         self.statistics: Statistics | None = None
 
@@ -90,12 +96,18 @@ class Sniffer:
                 return
 
     def _write_one(self, writer: PcapngWriter) -> None:
+        """Write a block's packets in time order but for the newest, which the next block may precede."""
         block = self._pending.popleft()
         self._pending_bytes -= len(block)
-        for packet in self._ring.packets(block):
+        packets = sorted([*self._newest, *self._ring.packets(block)], key=_time)
+        kept = bisect_left(packets, packets[-1].t_ns - REORDER_NS, key=_time) if packets else 0
+        for packet in packets[:kept]:
             writer.write(packet)
+        self._newest = packets[kept:]
 
     def _finish(self, writer: PcapngWriter) -> Statistics:
+        for packet in self._newest:
+            writer.write(packet)
         received, dropped = self._ring.statistics()
         counts = self._ring.counts
         writer.statistics(received=received, dropped=dropped, t_ns=time.time_ns())
@@ -113,3 +125,7 @@ class Sniffer:
             oversize=counts.oversize,
             unsummed=counts.unsummed,
         )
+
+
+def _time(packet: Packet) -> int:
+    return packet.t_ns
