@@ -136,7 +136,7 @@ def test_duplicates_strangers_and_missing_columns_are_refused(flows):
     module.__dict__["DETECTOR"] = object()
     with pytest.raises(DetectorError, match="lacks a part"):
         registry.collect([module])
-    with pytest.raises(DetectorError, match="no detector 'nosuch'; there are .*fet"):
+    with pytest.raises(DetectorError, match=r"no detector 'nosuch'; there are .*fet"):
         run(flows, ["nosuch"])
     with pytest.raises(DetectorError, match="twice"):
         run(flows, ["fet", "fet"])

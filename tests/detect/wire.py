@@ -32,7 +32,7 @@ def flow(**facts: Any) -> dict[str, Any]:
     """One row of a flow table: a TCP flow about which only `facts` are known."""
     row = {field.name: _default(field.type) for field in SCHEMA}
     row |= {"proto": "tcp", "ip_version": 4, "linktype": LINKTYPE_ETHERNET, "capture": "made"}
-    row |= {name: -1 for name in ("tls_version", "tls_cipher", "tls_record_version", "rtt_ns")}
+    row |= dict.fromkeys(("tls_version", "tls_cipher", "tls_record_version", "rtt_ns"), -1)
     return row | facts
 
 
@@ -85,10 +85,10 @@ def _sum16(data: bytes) -> int:
     return ~((words & 0xFFFF) + (words >> 16)) & 0xFFFF
 
 
-def _segment(way: int, ports: tuple[int, int], seq: int, ack: int, flags: int, payload: bytes) -> bytes:
+def _segment(way: int, ports: tuple[int, int], numbers: tuple[int, int], flags: int, payload: bytes) -> bytes:
     ends = (b"\x0a\x4d\x00\x02", b"\x0a\x4d\x00\x01")
     (source, target), (sport, dport) = (ends, ports) if way == 1 else (ends[::-1], ports[::-1])
-    tcp = struct.pack(">HHIIBBHHH", sport, dport, seq, ack, 5 << 4, flags, 64240, 0, 0) + payload
+    tcp = struct.pack(">HHIIBBHHH", sport, dport, *numbers, 5 << 4, flags, 64240, 0, 0) + payload
     pseudo = source + target + struct.pack(">BBH", 0, 6, len(tcp))
     tcp = tcp[:16] + struct.pack(">H", _sum16(pseudo + tcp)) + tcp[18:]
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6, 0, source, target)
@@ -96,13 +96,15 @@ def _segment(way: int, ports: tuple[int, int], seq: int, ack: int, flags: int, p
     return b"\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x08\x00" + ip + tcp
 
 
-def frames(messages: Sequence[Message], *, ports: tuple[int, int] = (40000, 46881), mss: int = 1448) -> list[bytes]:
+def frames(
+    messages: Sequence[Message], *, ports: tuple[int, int] = (40000, 46881), mss: int = 1448
+) -> list[bytes]:
     """Ethernet frames of a whole TCP conversation: handshake, messages cut at `mss`, FIN both ways."""
     at = {1: 1000, -1: 5000}
     made: list[bytes] = []
 
     def send(way: int, flags: int, payload: bytes = b"") -> None:
-        made.append(_segment(way, ports, at[way], at[-way] if flags & ACK else 0, flags, payload))
+        made.append(_segment(way, ports, (at[way], at[-way] if flags & ACK else 0), flags, payload))
         at[way] += len(payload) + bool(flags & (SYN | FIN))
 
     send(1, SYN), send(-1, SYN | ACK), send(1, ACK)
@@ -137,7 +139,12 @@ def mse_first_message(random: np.random.Generator) -> bytes:
 
 def clear_conversation(blocks: int = 8) -> list[Message]:
     """Handshakes, interested, unchoke, then requests and pieces (BEP 3)."""
-    talk_: list[Message] = [(1, PEER_HANDSHAKE), (-1, PEER_HANDSHAKE), (1, b"\0\0\0\1\2"), (-1, b"\0\0\0\1\1")]
+    talk_: list[Message] = [
+        (1, PEER_HANDSHAKE),
+        (-1, PEER_HANDSHAKE),
+        (1, b"\0\0\0\1\2"),
+        (-1, b"\0\0\0\1\1"),
+    ]
     for i in range(blocks):
         where = struct.pack(">II", 0, i << 14)
         talk_.append((1, b"\0\0\0\x0d\6" + where + struct.pack(">I", 1 << 14)))
