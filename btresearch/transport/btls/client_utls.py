@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ from btresearch.transport.btls.exporter import ExporterSecrets, KeyLog, tls13_ex
 from btresearch.transport.errors import RemoteProtocolError
 from btresearch.transport.protocol import Bytes
 
-_READ_BYTES = 262144
+_READ_BYTES = 32768
+# BoringSSL's buffer moves its rest after each record, so a large read of the socket is poured in bit by bit.
+_POUR_BYTES = 65536
 # Record header 5, handshake header 4, legacy_version 2 (RFC 8446 sections 4.1.2 and 5.1).
 _CLIENT_RANDOM = slice(11, 43)
 
@@ -70,6 +73,7 @@ class UtlsEngine:
         self._incoming, self._outgoing = utls.MemoryBIO(), utls.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=sni)
         self._secrets = secrets
+        self._unread: deque[bytes] = deque()
         self._client_random = self._exporter_secret = b""
 
     @property
@@ -79,7 +83,8 @@ class UtlsEngine:
 
     def feed(self, wire: Bytes) -> None:
         """Take bytes from the wire."""
-        self._incoming.write(bytes(wire))
+        for start in range(0, len(wire), _POUR_BYTES):
+            self._unread.append(bytes(wire[start : start + _POUR_BYTES]))
 
     def drain(self) -> bytes:
         """Return all bytes for the wire."""
@@ -90,29 +95,35 @@ class UtlsEngine:
 
     def handshake(self) -> bool:
         """Go on with the handshake. Raises RemoteProtocolError with the alert as its goodbye."""
-        try:
-            self._tls.do_handshake()
-        except utls.SSLWantReadError:
-            return False
-        except utls.SSLError as error:
-            raise self._failure("handshake", error) from error
+        done = False
+        while not done:
+            try:
+                self._tls.do_handshake()
+                done = True
+            except utls.SSLWantReadError:
+                if not self._pour():
+                    return False
+            except utls.SSLError as error:
+                raise self._failure("handshake", error) from error
         if self.tls13:
             self._exporter_secret = self._secrets.take(self._client_random)
         return True
 
     def records(self) -> Iterator[bytes]:
         """Yield decrypted data, several records at a time."""
-        read = self._tls.read
-        try:
-            while data := read(_READ_BYTES):
+        while not self.closed:
+            try:
+                data = self._tls.read(_READ_BYTES)
+            except utls.SSLWantReadError:
+                if not self._pour():
+                    return
+            except utls.SSLZeroReturnError:
+                self.closed = True
+            except utls.SSLError as error:
+                raise self._failure("record", error) from error
+            else:
+                self.closed = not data
                 yield data
-            self.closed = True
-        except utls.SSLWantReadError:
-            return
-        except utls.SSLZeroReturnError:
-            self.closed = True
-        except utls.SSLError as error:
-            raise self._failure("record", error) from error
 
     def write(self, app: Bytes) -> None:
         """Encrypt; BoringSSL cuts full records."""
@@ -130,6 +141,12 @@ class UtlsEngine:
             self._tls.unwrap()
         except utls.SSLError:
             return
+
+    def _pour(self) -> bool:
+        if not self._unread:
+            return False
+        self._incoming.write(self._unread.popleft())
+        return True
 
     def _failure(self, where: str, error: Exception) -> RemoteProtocolError:
         return RemoteProtocolError(f"TLS {where}: {type(error).__name__}", goodbye=self.drain())

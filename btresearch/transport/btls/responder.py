@@ -40,6 +40,9 @@ HTTP_METHODS = tuple(
 # Drawn, because a size that all responders share would be theirs alone: a response header and a small body.
 _PAD_LOW_BYTES, _PAD_HIGH_BYTES = 200, 1200
 
+MAX_LOOKUP_BACKLOG_BYTES = 1 << 20
+"""Wire bytes taken in while a deferred lookup is pending."""
+
 # Keeps a miss as long as a hit: some key is always tried.
 _NOBODY = TorrentKey.basic(bytes(20))
 
@@ -98,6 +101,7 @@ class Responder:
         self._level = "basic"
         self._state = _State.HANDSHAKE
         self._queue, self._first = bytearray(), b""
+        self._backlog_bytes = 0
 
     @property
     def name(self) -> str:
@@ -172,12 +176,20 @@ class Responder:
         return app, self._engine.drain()
 
     def _receive(self, wire: Bytes) -> bytes:
+        self._bound_backlog(len(wire))
         self._engine.feed(wire)
         if self._state is _State.HANDSHAKE and self._engine.handshake():
             self._begin()
         if self._state is _State.FIRST_RECORD:
             return self._decide(next(self._engine.records(), b""))
         return self._rest()
+
+    def _bound_backlog(self, arrived: int) -> None:
+        if self._state is not _State.LOOKUP:
+            return
+        self._backlog_bytes += arrived
+        if self._backlog_bytes > MAX_LOOKUP_BACKLOG_BYTES:
+            raise self._channel.refuse("btls: too much data while a lookup is pending")
 
     def _begin(self) -> None:
         if not self._engine.tls13:

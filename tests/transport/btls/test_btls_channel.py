@@ -20,6 +20,7 @@ from btresearch.transport.btls import (
 from btresearch.transport.btls.engine import TlsEngine, channel_secrets
 from btresearch.transport.btls.keys import ChannelSecrets
 from btresearch.transport.btls.openssl import OpenSslEngine
+from btresearch.transport.btls.responder import MAX_LOOKUP_BACKLOG_BYTES
 from btresearch.transport.btls.server_openssl import accept
 from tests.transport.link import Link, seeded
 from tests.transport.pairs import CLIENTS, INFOHASH, NOW_S, OTHER, answer, browser, dial, identity
@@ -328,6 +329,24 @@ def test_a_deferred_lookup_holds_everything_back_until_it_is_resolved() -> None:
     assert (app, responder.verdict) == (b"later", "proven")
     with pytest.raises(LocalProtocolError):
         responder.resolve(None)
+
+
+def test_the_backlog_of_a_deferred_lookup_is_bounded() -> None:
+    responder = Responder(Keyring([INFOHASH]), identity(), entropy=seeded(1), deferred_lookup=True)
+    engine = CLIENTS["openssl"]()(None)
+    connect(engine, responder)
+    engine.write(member_hello(engine))
+    responder.receive(engine.drain())
+    engine.write(bytes(MAX_LOOKUP_BACKLOG_BYTES))
+    with pytest.raises(RemoteProtocolError, match="lookup"):
+        responder.receive(engine.drain())
+
+
+def test_bulk_larger_than_any_read_arrives_whole() -> None:
+    link, bulk = Link(dial(), answer()).start(), os.urandom(1_000_003)
+    link.send(1, bulk)
+    link.send(0, bulk)
+    assert link.apps == (bulk, bulk)
 
 
 def test_past_the_rate_limit_even_members_meet_the_decoy() -> None:
