@@ -11,7 +11,7 @@ from typing import Any
 from btresearch.lab import catalog, certificates, content, workload
 from btresearch.lab.scenario import Traffic
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 20.0
 COVER_PORTS = (443, 8443, 9443, 4443)
 PEER_PORTS = (20_000, 60_000)
 SITES = ("files", "www", "cdn", "media", "api", "sync", "mail", "static")

@@ -171,8 +171,9 @@ class Played:
 def play(parts: list[cast.Part], scene: stage.Stage, raw: Path, work: Path) -> list[Played]:
     """Run every part, one after the other, while the stage records to `raw`. Raises LabError."""
     with ExitStack() as stack:
-        stack.enter_context(scene.recording(raw, [(part.port, part.udp) for part in parts]))
+        recorder = stack.enter_context(scene.recording(raw, [(part.port, part.udp) for part in parts]))
         played = [_start(number, part, scene, work, stack) for number, part in enumerate(parts)]
+        recorder.wait_ready()  # it starts beside the actors, and none of them sends before `go`
         for one in played:
             one.server.wait_ready(READY_S)
         for one in played:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +16,7 @@ from btresearch.lab.scenario import Network
 
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"  # addresses in the capture, whatever the stage
 SETTLE_S = 0.1  # the last FINs and ACKs
-SNIFFER_START_S = 15.0
-SNIFFER_STOP_S = 10.0
+STOP_S = 20.0
 
 
 class Stage(Protocol):
@@ -34,7 +33,7 @@ class Stage(Protocol):
     def spawn(self, side: str, command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
         """Start a command on one side."""
 
-    def recording(self, path: Path, ports: Sequence[tuple[int, bool]]) -> AbstractContextManager[None]:
+    def recording(self, path: Path, ports: Sequence[tuple[int, bool]]) -> AbstractContextManager[Recorder]:
         """Record to `path` (pcapng) during the block; `ports` are (nominal server port, is it UDP). Raises LabError."""
 
 
@@ -59,34 +58,54 @@ class WireStage:
         host = self._hosts.client if side == "client" else self._hosts.server
         return host.spawn(command, **popen)
 
-    @contextmanager
-    def recording(self, path: Path, _ports: Sequence[tuple[int, bool]]) -> Iterator[None]:
+    def recording(self, path: Path, _ports: Sequence[tuple[int, bool]]) -> AbstractContextManager[Recorder]:
         """Sniff at the client's interface, both directions."""
         command = [sys.executable, "-m", "btresearch.capture.live", self._hosts.interface, str(path)]
-        log = path.with_suffix(".log")
-        with log.open("wb") as stderr:
-            sniffer = self.spawn(
-                "client", command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
-            )
+        return recorder(lambda **popen: self.spawn("client", command, **popen), path)
+
+
+class Recorder:
+    """A child process that says a line when it records, and ends well on SIGTERM."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process, self._log = process, log
+
+    def wait_ready(self) -> None:
+        """Wait until it records. Raises LabError."""
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
+            raise LabError(f"the recorder did not start: {self._tail()}")
+
+    def finish(self) -> None:
+        """Let the last packets pass, and have the file completed. Raises LabError."""
+        time.sleep(SETTLE_S)
+        self._process.terminate()
         try:
-            wait_for_line(sniffer, log, SNIFFER_START_S)
-            yield
-            time.sleep(SETTLE_S)
-            sniffer.terminate()
-            if sniffer.wait(SNIFFER_STOP_S) not in (0, -15):
-                raise LabError(f"the sniffer failed: {log.read_text(errors='replace')[-400:]}")
-        finally:
-            sniffer.kill()
-            sniffer.wait()
-            assert sniffer.stdout is not None
-            sniffer.stdout.close()
+            status = self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"the recorder did not end: {self._tail()}") from None
+        if status != 0:
+            raise LabError(f"the recorder ended with status {status}: {self._tail()}")
+
+    def _tail(self) -> str:
+        return self._log.read_text(errors="replace")[-400:].strip() or "(empty log)"
 
 
-def wait_for_line(process: subprocess.Popen[bytes], log: Path, _timeout_s: float) -> None:
-    """Wait for the first line that a recorder writes: it records from then on. Raises LabError."""
-    assert process.stdout is not None
-    if not process.stdout.readline():
-        raise LabError(f"the recorder did not start: {log.read_text(errors='replace')[-400:].strip()}")
+@contextmanager
+def recorder(start: Callable[..., subprocess.Popen[bytes]], path: Path) -> Iterator[Recorder]:
+    """Run a recorder for the block; its file is complete when the block ends without an exception."""
+    log = path.with_suffix(".log")
+    with log.open("wb") as stderr:
+        process = start(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+    try:
+        running = Recorder(process, log)
+        yield running
+        running.finish()
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @contextmanager
