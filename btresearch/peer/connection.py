@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from btresearch.peer import extension, handshake, wire
 from btresearch.peer.bencode import Encodable
+from btresearch.peer.bounds import check_block, check_index, text_of
 from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
+from btresearch.peer.events import Dropped, Event, ExtensionMessage
 from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.handshake import EXTENDED_BIT, FAST_BIT, HANDSHAKE_BYTES, Handshake
 from btresearch.peer.layout import Block, Layout
+from btresearch.peer.ledger import Ledger
 from btresearch.peer.messages import (
     AllowedFast,
     Bitfield,
@@ -35,28 +37,11 @@ from btresearch.peer.pieces import PieceSet
 from btresearch.peer.remote import RemotePieces
 from btresearch.peer.states import RULES, Phase, violation
 
+__all__ = ["Dropped", "Event", "ExtensionMessage", "MAX_PEER_REQUESTS", "PeerConnection"]
+
 MAX_PEER_REQUESTS = extension.REQUEST_QUEUE
 """Requests of the peer that wait here; more are rejected (BEP 6) or not answered."""
-MAX_LATE = 2000
-"""Requests taken back whose answer may still be on its way."""
 
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """Own requests that stay unanswered (the peer choked and does not speak BEP 6): pick them anew."""
-
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExtensionMessage:
-    """A message of an extension that `extensions` names, e.g. `name` = b"ut_metadata"."""
-
-    name: bytes
-    payload: bytes
-
-
-Event = Handshake | Dropped | ExtensionHandshake | ExtensionMessage | Message
 Buffer = bytes | memoryview
 
 
@@ -71,8 +56,8 @@ class PeerConnection:
     - After every `receive` and every command, write `data_to_send()`: some answers (rejects) are automatic.
 
     Read-only for the caller: `remote` (the peer's Handshake), `am_choking`, `am_interested`,
-    `peer_choking`, `peer_interested`, `requested` (own requests without an answer, oldest first),
-    `peer_requests` (the peer's, oldest first), `peer_extensions` (its name -> id).
+    `peer_choking`, `peer_interested`, `peer_requests` (those of the peer that wait, oldest first),
+    `peer_extensions` (its name -> id).
     """
 
     def __init__(
@@ -92,12 +77,11 @@ class PeerConnection:
         self.remote: Handshake | None = None
         self.am_choking = self.peer_choking = True
         self.am_interested = self.peer_interested = False
-        self.requested: dict[Block, None] = {}
         self.peer_requests: dict[Block, None] = {}
         self.peer_extensions: dict[bytes, int] = {}
         self._reserved = (EXTENDED_BIT if extensions is not None else 0) | (FAST_BIT if fast else 0)
         self._extensions = {number: name for name, number in (extensions or {}).items()}
-        self._late: dict[Block, None] = {}
+        self._ledger = Ledger()
         self._offered = PieceSet(0)
         self._remote_pieces = RemotePieces()
         self._fast_from_peer: set[int] = set()
@@ -108,6 +92,11 @@ class PeerConnection:
         self._out: list[Buffer] = []
         if layout is not None:
             self.set_layout(layout)
+
+    @property
+    def requested(self) -> dict[Block, None]:
+        """Own requests without an answer, oldest first."""
+        return self._ledger.waiting
 
     @property
     def established(self) -> bool:
@@ -247,13 +236,11 @@ class PeerConnection:
         if self.peer_pieces is None or block.index not in self.peer_pieces:
             raise LocalProtocolError(f"the peer does not have piece {block.index}")
         self._send(Request(*block))
-        self.requested[block] = None
+        self._ledger.add(block)
 
     def cancel(self, block: Block) -> None:
         """Take a request back; an answer that is on its way already still comes as a Piece event."""
-        if block in self.requested:
-            del self.requested[block]
-            self._expect_late(block)
+        if self._ledger.take_back(block):
             self._send(Cancel(*block))
 
     def piece(self, index: int, begin: int, block: Buffer) -> bool:
@@ -305,11 +292,6 @@ class PeerConnection:
         if self.fast:
             self._send(Reject(*block))
 
-    def _expect_late(self, block: Block) -> None:
-        self._late[block] = None
-        if len(self._late) > MAX_LATE:
-            del self._late[next(iter(self._late))]
-
     # --- the way in
 
     def _receive_handshake(self, view: memoryview, events: list[Event]) -> memoryview:
@@ -336,13 +318,9 @@ class PeerConnection:
 
     def _on_piece(self, message: Piece) -> None:
         block = Block(message.index, message.begin, len(message.block))
-        if block in self.requested:
-            del self.requested[block]
-        elif block in self._late:
-            del self._late[block]
-        else:
-            self._check_block(block)
-            raise RemoteProtocolError(f"piece that was not requested: {_text(block)}")
+        if self._ledger.settle(block) is None:
+            check_block(self.layout, block)
+            raise RemoteProtocolError(f"piece that was not requested: {text_of(block)}")
 
     def _on_plain(self, message: Message, events: list[Event]) -> None:
         events.append(message)
@@ -350,12 +328,8 @@ class PeerConnection:
     def _on_choke(self, message: Choke, events: list[Event]) -> None:
         self.peer_choking = True
         events.append(message)
-        if self.fast or not self.requested:
-            return
-        dropped, self.requested = tuple(self.requested), {}
-        for block in dropped:
-            self._expect_late(block)
-        events.append(Dropped(dropped))
+        if not self.fast and (dropped := self._ledger.take_back_all()):
+            events.append(Dropped(dropped))
 
     def _on_unchoke(self, message: Unchoke, events: list[Event]) -> None:
         self.peer_choking = False
@@ -383,7 +357,7 @@ class PeerConnection:
 
     def _on_request(self, message: Request, events: list[Event]) -> None:
         block = message.block
-        self._check_block(block)
+        check_block(self.layout, block)
         if block in self.peer_requests:
             return
         choked = self.am_choking and block.index not in self._fast_to_peer
@@ -391,7 +365,7 @@ class PeerConnection:
         if choked or len(self.peer_requests) >= MAX_PEER_REQUESTS or self.layout is None:
             self._turn_away(block)
         elif block.index not in self._offered:
-            raise RemoteProtocolError(f"request for a piece that was not offered: {_text(block)}")
+            raise RemoteProtocolError(f"request for a piece that was not offered: {text_of(block)}")
         else:
             self.peer_requests[block] = None
             events.append(message)
@@ -403,20 +377,18 @@ class PeerConnection:
             events.append(message)
 
     def _on_reject(self, message: Reject, events: list[Event]) -> None:
-        if message.block in self.requested:
-            del self.requested[message.block]
+        waited = self._ledger.settle(message.block)
+        if waited is None:
+            raise RemoteProtocolError(f"reject of what was not requested: {text_of(message.block)}")
+        if waited:
             events.append(message)
-        elif message.block in self._late:
-            del self._late[message.block]
-        else:
-            raise RemoteProtocolError(f"reject of what was not requested: {_text(message.block)}")
 
     def _on_suggest(self, message: Suggest, events: list[Event]) -> None:
-        self._check_index(message.index)
+        check_index(self.layout, message.index)
         events.append(message)
 
     def _on_allowed_fast(self, message: AllowedFast, events: list[Event]) -> None:
-        self._check_index(message.index)
+        check_index(self.layout, message.index)
         if len(self._fast_from_peer) < MAX_PEER_REQUESTS:
             self._fast_from_peer.add(message.index)
             events.append(message)
@@ -435,19 +407,6 @@ class PeerConnection:
         if len(self.peer_extensions) > extension.MAX_EXTENSIONS:
             raise RemoteProtocolError(f"more than {extension.MAX_EXTENSIONS} extensions named")
 
-    def _check_index(self, index: int) -> None:
-        if self.layout is not None and index >= self.layout.piece_count:
-            raise RemoteProtocolError(f"piece {index} of {self.layout.piece_count}")
-
-    def _check_block(self, block: Block) -> None:
-        self._check_index(block.index)
-        if not 0 < block.length <= wire.MAX_REQUEST_BYTES:
-            raise RemoteProtocolError(
-                f"block of {block.length} bytes, expected 1 to {wire.MAX_REQUEST_BYTES}"
-            )
-        if self.layout is not None and block.begin + block.length > self.layout.piece_bytes(block.index):
-            raise RemoteProtocolError(f"block beyond the end of its piece: {_text(block)}")
-
     _HANDLERS: Mapping[type, Callable[[PeerConnection, Any, list[Event]], None]] = {
         KeepAlive: _on_plain,
         Choke: _on_choke,
@@ -465,7 +424,3 @@ class PeerConnection:
         AllowedFast: _on_allowed_fast,
         Extended: _on_extended,
     }
-
-
-def _text(block: Block) -> str:
-    return f"{block.length} bytes from {block.begin} of piece {block.index}"

@@ -15,7 +15,7 @@ class RemotePieces:
 
     def __init__(self) -> None:
         self.known: PieceSet | None = None
-        self._early: set[int] = set()
+        self._early = bytearray()  # a flag a piece, as far as announced: a set would cost 60 MB
         self._early_bits: bytes | None = None
         self._all = False
 
@@ -32,8 +32,9 @@ class RemotePieces:
             self.known = PieceSet.unpack(self._early_bits, piece_count)
         else:
             self.known = PieceSet(piece_count)
-        for index in self._early:
-            self.add(index)
+        for index, flag in enumerate(self._early):
+            if flag:
+                self.add(index)
         self._early.clear()
 
     def add(self, index: int) -> bool:
@@ -43,8 +44,9 @@ class RemotePieces:
             raise RemoteProtocolError(f"have of piece {index}, of {limit}")
         if self.known is not None:
             return self.known.add(index)
-        new = index not in self._early
-        self._early.add(index)
+        self._early.extend(bytes(max(0, index + 1 - len(self._early))))
+        new = not self._early[index]
+        self._early[index] = 1
         return new
 
     def unpack(self, bits: bytes) -> None:
