@@ -26,7 +26,9 @@ def test_notebook_runs_from_the_captures_alone(path: Path, tmp_path: Path) -> No
     shutil.copytree(ROOT / "captures", tmp_path / "captures")
     (tmp_path / "notebooks").mkdir()
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=BUDGET_S, resources={"metadata": {"path": tmp_path / "notebooks"}}).execute()
+    NotebookClient(
+        notebook, timeout=BUDGET_S, resources={"metadata": {"path": tmp_path / "notebooks"}}
+    ).execute()
     ran = [c for c in notebook.cells if c.cell_type == "code"]
     assert ran
     assert all(c.execution_count for c in ran)
