@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from btresearch.transport.btls import best_client
+from tests.transport.btls.memory_keylog import MemoryKeyLog
 from tests.transport.pairs import INFOHASH, browser, dial
 
 SNI, ALPN, SUPPORTED_VERSIONS, PRE_SHARED_KEY, EARLY_DATA, TRUST_ANCHORS = 0, 16, 43, 41, 42, 0xCA34
@@ -60,3 +64,10 @@ def test_trust_anchors_are_sorted_and_the_same_each_time() -> None:
         rest = rest[1 + rest[0] :]
     assert len(ids) > 1
     assert ids == sorted(ids)
+
+
+def test_without_utls_the_fallback_dials_and_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "btresearch.transport.btls.client_utls", None)
+    assert best_client(MemoryKeyLog())(None).fallback
+    monkeypatch.undo()
+    assert not best_client(MemoryKeyLog())(None).fallback
