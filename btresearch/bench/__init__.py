@@ -1,0 +1,1 @@
+"""Benchmarks against other peers: both in one run, ratios beside the numbers."""
