@@ -125,7 +125,7 @@ def check_labels(frame: pd.DataFrame, *, source: str | PathLike[str] = "labels")
         raise InputError(source, f"the columns {', '.join(missing)}")
     try:
         frame = pa.Table.from_pandas(frame[list(COLUMNS)], schema=SCHEMA, preserve_index=False).to_pandas()
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (ValueError, TypeError) as error:  # pyarrow's own errors derive from these two
         raise InputError(source, f"columns of the documented types ({error})") from None
     for column, expected, wrong in _faults(frame):
         if wrong.any():
