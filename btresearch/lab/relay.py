@@ -158,9 +158,9 @@ class Arriving(Side):
             leaving.close()
             self.transport.abort()
             return
-        self.other = Side(self._tape, "s2c")
-        self.other.other = self
-        await loop.create_connection(lambda: self.other, sock=leaving)  # type: ignore[arg-type, return-value]
+        other = Side(self._tape, "s2c")
+        self.other, other.other = other, self
+        await loop.create_connection(lambda: other, sock=leaving)
         self.transport.resume_reading()
 
 

@@ -58,7 +58,7 @@ class WireStage:
         host = self._hosts.client if side == "client" else self._hosts.server
         return host.spawn(command, **popen)
 
-    def recording(self, path: Path, _ports: Sequence[tuple[int, bool]]) -> AbstractContextManager[Recorder]:
+    def recording(self, path: Path, ports: Sequence[tuple[int, bool]]) -> AbstractContextManager[Recorder]:
         """Sniff at the client's interface, both directions."""
         command = [sys.executable, "-m", "btresearch.capture.live", self._hosts.interface, str(path)]
         return recorder(lambda **popen: self.spawn("client", command, **popen), path)

@@ -46,8 +46,8 @@ class LoopbackStage:
         """The client talks to the relay."""
         return self._front, _real(port)
 
-    def spawn(self, _side: str, command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
-        """Start a command; it dies with this process."""
+    def spawn(self, side: str, command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
+        """Start a command (both sides are the same host); it dies with this process."""
         return subprocess.Popen(netns.script("here", str(os.getpid()), "--", *command), **popen)
 
     def recording(
@@ -58,7 +58,7 @@ class LoopbackStage:
         task = path.with_suffix(".relay.json")
         task.write_text(json.dumps({"routes": routes, "mtu_bytes": self._mtu_bytes}), encoding="utf-8")
         command = [sys.executable, "-m", "btresearch.lab.relay", str(task), str(path)]
-        return stage.recorder(lambda **popen: self.spawn("", command, **popen), path)
+        return stage.recorder(lambda **popen: self.spawn("client", command, **popen), path)
 
     def _route(self, port: int, udp: bool) -> Route:
         return Route(
