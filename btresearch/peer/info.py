@@ -11,7 +11,8 @@ from btresearch.peer.bencode import Document, Value
 
 MAX_INFO_BYTES = 16 * 1024 * 1024
 """Of an info dictionary, from a file or from a peer; 800,000 pieces fit."""
-MAX_PIECE_LENGTH_BYTES = 1 << 29
+MAX_PIECE_LENGTH_BYTES = 1 << 27
+"""A piece is held in memory until its hash is known, one for each that is being fetched."""
 MAX_TOTAL_BYTES = 1 << 50
 MAX_WARNINGS = 20
 HASH_BYTES = 20
