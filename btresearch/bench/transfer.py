@@ -122,8 +122,8 @@ def ratios(results: Sequence[Result]) -> list[Ratio]:
 
 def as_json(results: Sequence[Result]) -> Iterator[str]:
     """One object a line: results, then ratios."""
-    for line in [*results, *ratios(results)]:
-        yield json.dumps(asdict(line))
+    yield from (json.dumps(asdict(result)) for result in results)
+    yield from (json.dumps(asdict(ratio)) for ratio in ratios(results))
 
 
 def _summary(case: tuple[str, str], measured: list[dict[str, float]], network: str) -> Result:
@@ -160,7 +160,7 @@ def _write_random(path: Path, size_bytes: int) -> None:
 
 
 def _with_ssl_root(document: bytes, pem: str) -> bytes:
-    """libtorrent's SSL torrent: the root certificate as `ssl-cert` in the info dictionary."""
+    """An SSL torrent as libtorrent wants it: the root certificate as `ssl-cert` in the info dictionary."""
     fields: Any = bencode.decode(document)
     fields[b"info"][b"ssl-cert"] = pem.encode()
     return bencode.encode(fields)
