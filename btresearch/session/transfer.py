@@ -173,13 +173,13 @@ async def _fill(swarm: Swarm, torrent: Torrent, folder: Path, report: Report) ->
         have = resume.load(storage, torrent.infohash)
         if have is None:
             have = await check(torrent, storage, progress=_checking(report))
-        resumed = have.count * torrent.piece_length_bytes
+        resumed = sum(torrent.layout.piece_bytes(index) for index in have)
         with Disk(storage, on_error=swarm.fail) as disk:
             swarm.open(torrent, disk, have)
             await _keep_resume(
                 swarm, disk, _watch(swarm, asyncio.shield(swarm.completed), "downloading", report)
             )
-        return min(resumed, torrent.total_bytes)
+        return resumed
     finally:
         storage.close()
 
