@@ -18,6 +18,7 @@ from btresearch.capture.statistics import Statistics
 from btresearch.capture.stop import StopRequest
 from btresearch.capture.tcpdump import compile_filter
 from btresearch.capture.writer import PcapngWriter
+from btresearch.errors import BtresearchError
 
 MAX_PENDING_BYTES = 512 << 20
 """Blocks copied out of the ring and not yet written; above it writing comes first, at the risk of drops."""
@@ -80,8 +81,11 @@ class Sniffer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if self._thread.is_alive():
+            self.stop()
         self._thread.join()
+        if self.statistics is None and kind is None:
+            raise BtresearchError(f"the capture of {self._interface} broke off")
 
     def _collect(self, writer: PcapngWriter) -> None:
         """Empty the ring, and write what is pending while it has nothing."""

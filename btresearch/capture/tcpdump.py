@@ -44,7 +44,10 @@ def compile_filter(expression: str) -> list[Instruction]:
 
 
 class Tcpdump:
-    """A capture by tcpdump, written as pcapng with ns times and drop counters; same calls as `Sniffer`."""
+    """A capture by tcpdump, written as pcapng with ns times and drop counters; same calls as `Sniffer`.
+
+    It can't start in an unprivileged user namespace, where its change of groups is refused; the ring can.
+    """
 
     def __init__(self, interface: str, target: str | PathLike[str], *, expression: str = "") -> None:
         self._interface, self._target, self._stop = interface, Path(target), StopRequest()
