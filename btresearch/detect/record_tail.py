@@ -64,12 +64,12 @@ def requests(plain: Ints) -> tuple[int, int]:
 class RecordTail:
     """Share of full records explained by piece messages, the greater of both directions.
 
-    `minimum_full` full records are needed to say anything: 8 are 128 KiB, and that all of them
+    `minimum_full` full records are needed to say anything: 4 are 64 KiB, and that half of them
     are explained by chance is out of question. `threshold` is half: a coin's worth of slack for other
     messages in between, far above the look-alikes, which explain none.
     """
 
-    minimum_full: int = 8
+    minimum_full: int = 4
     threshold: float = 0.5
     name: str = "record_tail"
     version: str = "1"

@@ -28,7 +28,7 @@ class Stack(NamedTuple):
     """A TLS client stack; `common` from 1 (a browser: crowds share it) to 0 (a few programs do)."""
 
     name: str
-    kind: Literal["browser", "library", "bittorrent"]
+    kind: Literal["browser", "family", "library", "bittorrent"]
     common: float
     source: str
 
@@ -49,14 +49,16 @@ STACKS: dict[str, Stack] = {
     # OpenSSL's default hello with post-quantum groups: any program on that OpenSSL without ALPN shares it.
     "1d37bd780c83_8e6e362c5eac": Stack("libtorrent 2.1.1 (wheel's OpenSSL)", "bittorrent", RARE, MEASURED),
 }
-# Where JA4 was not recorded, and where only the cipher list is common to a family's versions.
+# Where JA4 was not recorded.
 STACKS_BY_JA3 = {
     "d39e1be3241d516b1f714bd47c2bc968": Stack("libtorrent 2.0.8 (OpenSSL 3.0)", "bittorrent", RARE, MEASURED),
 }
+# A cipher list that a browser's versions have in common; other programs on its TLS library have it too,
+# so nothing that the browser always does may be expected of them.
 FAMILIES = {
-    "8daaf6152771": Stack("a Chromium-family cipher list", "browser", 0.8, README),
-    "5b57614c22b0": Stack("a Firefox-family cipher list", "browser", 0.8, MEASURED),
-    "a09f3c656075": Stack("a Safari-family cipher list", "browser", 0.8, MEASURED),
+    "8daaf6152771": Stack("a Chromium-family cipher list", "family", 0.8, README),
+    "5b57614c22b0": Stack("a Firefox-family cipher list", "family", 0.8, MEASURED),
+    "a09f3c656075": Stack("a Safari-family cipher list", "family", 0.8, MEASURED),
 }
 UNKNOWN = Stack("a stack that is not in the table", "library", 0.4, "no entry")
 
@@ -90,7 +92,9 @@ def oddities(hello: Hello, stack: Stack) -> list[str]:
     elif _is_address(hello.sni):
         found.append("server name is an IP address, which RFC 6066 forbids")
     if not hello.alpn:
-        found.append("no ALPN" + (" although a browser always offers it" if stack.kind == "browser" else ""))
+        found.append(
+            "no ALPN" + (" although this browser always offers it" if stack.kind == "browser" else "")
+        )
     return found
 
 

@@ -3,8 +3,8 @@
 The only open traffic meter known to claim MSE itself. Deviations: message sizes are sums of payload
 lengths, so a retransmission counts twice where the original subtracts sequence numbers; the rule is
 asked once, at the end of the listed packets, where the original asks at every payload packet; and of
-the original's other classes, which all win over this one, only TLS is stood in for (by the flow
-table's record parser).
+the original's other classes, which all win over this one, only those that would otherwise pass are
+stood in for: TLS by the flow table's record parser, SSH, HTTP and Gnutella by their first bytes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from btresearch.detect.cells import blobs, flag, rows, vectors
+from btresearch.detect.cells import blob, blobs, flag, rows, vectors
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, other
 
 FIN, PSH, ACK = 0x01, 0x08, 0x10
 DH_BYTES = range(96, 608 + 1)  # 96-byte key and 0..512 bytes of padding
 MESSAGES = 2
+OTHER_CLASSES = {b"SSH-": "SSH", b"HTTP/": "HTTP", b"GNUTELLA": "Gnutella"}
 ENTROPY_PACKETS = 4
 ENTROPY_BITS = 3.7  # of 4; exceeded by about 100 random samples with 99 % probability
 
@@ -37,6 +38,8 @@ class Row(NamedTuple):
     pkt_len: object
     pkt_flags: object
     pkt_payload: object
+    first_payload_c2s: object
+    first_payload_s2c: object
 
 
 def message_sizes(direction: int, dirs: list[int], lengths: list[int], flags: list[int]) -> list[int]:
@@ -98,9 +101,15 @@ def _verdict(row: Row) -> Verdict:
     ours, theirs = (message_sizes(way, *frames) for way in (1, -1))
     if not ours or not theirs:
         return abstain("no whole message in both directions")
-    if flag(row.is_tls):
-        return other("TLS: every other class wins over this one")
+    if named := _other_class(row):
+        return other(f"{named}: every other class wins over this one")
     return _judge(ours, theirs, blobs(row.pkt_payload))
+
+
+def _other_class(row: Row) -> str:
+    heads = (blob(row.first_payload_c2s), blob(row.first_payload_s2c))
+    clear = (name for prefix, name in OTHER_CLASSES.items() if any(head.startswith(prefix) for head in heads))
+    return "TLS" if flag(row.is_tls) else next(clear, "")
 
 
 def _judge(ours: list[int], theirs: list[int], payloads: list[bytes]) -> Verdict:

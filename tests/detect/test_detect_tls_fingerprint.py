@@ -30,7 +30,8 @@ def hello(ja4: str, sni: str = "lab.test", alpn: str = "h2,http/1.1", ja3: str =
     [
         (hello(f"t13d1516h2_{CHROME}"), "other", "Chrome as curl_cffi"),
         (hello(f"t13i1515h2_{CHROME}", sni=""), "other", "no server name"),
-        (hello(f"t13d151600_{CHROME}", alpn=""), "flagged", "although a browser always offers it"),
+        (hello(f"t13d151600_{CHROME}", alpn=""), "flagged", "although this browser always offers it"),
+        (hello("t13d171100_5b57614c22b0_3f5d972527c0", alpn=""), "other", "Firefox-family"),
         (hello(f"t13d1516h2_{CHROME}", sni="10.77.0.1"), "other", "RFC 6066 forbids"),
         (hello(f"t13d1516h2_{CHROME}", sni=INFOHASH), "flagged", "40 hex digits"),
         (hello(LIBTORRENT, sni=INFOHASH, alpn=""), "bittorrent", "libtorrent 2.1.1"),

@@ -70,6 +70,8 @@ def test_other_traffic_and_half_open_flows():
     assert verdict(**talk(text)) == "other"
     assert verdict(**talk([(1, random.bytes(700)), (-1, random.bytes(200))])) == "other"
     assert verdict(**talk(mse_conversation(1)) | {"is_tls": True}) == "other"
+    assert verdict(**talk([(1, b"SSH-2.0-x\r\n" + random.bytes(200)), (-1, random.bytes(200))])) == "other"
+    assert verdict(**talk([(1, random.bytes(200)), (-1, b"HTTP/1.1 200" + random.bytes(200))])) == "other"
     assert verdict(**talk([(1, random.bytes(200))])) == "abstain"
     assert verdict(**talk(mse_conversation(1), handshake=False)) == "abstain"
     assert verdict(**talk(mse_conversation(1)) | {"proto": "udp"}) == "abstain"

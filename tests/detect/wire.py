@@ -163,3 +163,28 @@ def http_conversation() -> list[Message]:
     """A request and a page."""
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2000\r\n\r\n" + b"hello web " * 200
     return [(1, b"GET /index.html HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\n\r\n"), (-1, page)]
+
+
+def client_hello(sni: str) -> bytes:
+    """A TLS 1.3 ClientHello in its record: two suites, server name, supported versions."""
+    name = struct.pack(">HBH", len(sni) + 3, 0, len(sni)) + sni.encode()
+    extensions = struct.pack(">HH", 0, len(name)) + name + bytes.fromhex("002b0003020304")
+    body = b"\x03\x03" + bytes(32) + b"\0" + bytes.fromhex("000413011302") + b"\1\0"
+    return _handshake(1, body + struct.pack(">H", len(extensions)) + extensions)
+
+
+def server_hello() -> bytes:
+    """A ServerHello that selects TLS 1.3, in its record."""
+    body = b"\x03\x03" + bytes(range(32)) + b"\0\x13\x02\0" + bytes.fromhex("0006002b00020304")
+    return _handshake(2, body)
+
+
+def _handshake(kind: int, body: bytes) -> bytes:
+    message = struct.pack(">I", kind << 24 | len(body)) + body
+    return struct.pack(">BHH", 22, 0x0301, len(message)) + message
+
+
+def tls_conversation(sni: str, lengths: Sequence[int]) -> list[Message]:
+    """Hellos, then application-data records of these lengths from the server."""
+    data = [struct.pack(">BHH", 23, 0x0303, length) + bytes(length) for length in lengths]
+    return [(1, client_hello(sni)), (-1, server_hello()), *((-1, record) for record in data)]
