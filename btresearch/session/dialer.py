@@ -50,17 +50,19 @@ class Dialer:
         entry = self._known.get(address)
         return 0 if entry is None else entry.failures
 
-    def ended(self, address: Address, now_ns: int, *, was_useful: bool) -> None:
-        """A dial failed, or its connection is over; the next attempt comes after a pause that doubles."""
+    def ended(self, address: Address, now_ns: int, *, was_useful: bool) -> int:
+        """A dial failed, or its connection is over: the pause until the next, doubling; 0 for never again."""
         entry = self._known.get(address)
         if entry is None:
-            return
+            return 0
         entry.busy = False
         entry.failures = 1 if was_useful else entry.failures + 1
         if entry.failures > MAX_FAILURES and not entry.patient:
             del self._known[address]
-            return
-        entry.due_ns = now_ns + min(FIRST_BACKOFF_NS << min(entry.failures - 1, 10), MAX_BACKOFF_NS)
+            return 0
+        pause_ns = min(FIRST_BACKOFF_NS << min(entry.failures - 1, 10), MAX_BACKOFF_NS)
+        entry.due_ns = now_ns + pause_ns
+        return pause_ns
 
     def discard(self, address: Address) -> None:
         """Never again: it is this very endpoint."""

@@ -20,7 +20,7 @@ from btresearch.session.dialer import Dialer
 from btresearch.session.disk import Disk
 from btresearch.session.download import Download
 from btresearch.session.link import Link
-from btresearch.session.rates import RateMeter
+from btresearch.session.rates import NS_PER_S, RateMeter
 from btresearch.session.remote import EXTENSIONS, Remote
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Swarm:
         self._faults: dict[str, int] = {}
         self._choker = Choker(rng=node.rng)
         self._choked_ns = 0
-        self._rechoke_scheduled = False
+        self._rechoke_scheduled = self._stopped = False
         self._fetch = metadata.MetadataFetch(infohash)
         self._dials: set[asyncio.Task[None]] = set()
         self._ticker = loop.create_task(self._tick_forever())
@@ -81,6 +81,7 @@ class Swarm:
 
     async def stop(self) -> None:
         """Hang up on everyone."""
+        self._stopped = True
         for future in (self.metadata, self.completed, self.failed):
             future.cancel()
         tasks = [self._ticker, *self._dials]
@@ -250,8 +251,12 @@ class Swarm:
         self.touch_all()
 
     def _redial(self, remote: Remote) -> None:
-        useful = remote.down.total_bytes > 0
-        self.dialer.ended(remote.address, self.node.now_ns(), was_useful=useful)
+        self._ended(remote.address, was_useful=remote.down.total_bytes > 0)
+
+    def _ended(self, address: Address, *, was_useful: bool) -> None:
+        pause_ns = self.dialer.ended(address, self.node.now_ns(), was_useful=was_useful)
+        if pause_ns:
+            asyncio.get_running_loop().call_later(pause_ns / NS_PER_S, self._dial)
 
     def _check_complete(self) -> None:
         content = self.content
@@ -297,6 +302,8 @@ class Swarm:
             self._dial()
 
     def _dial(self) -> None:
+        if self._stopped:
+            return
         room = MAX_PEERS - len(self.remotes)
         for address in self.dialer.due(self.node.now_ns(), room):
             task = asyncio.get_running_loop().create_task(self._dial_one(address))
@@ -306,4 +313,4 @@ class Swarm:
     async def _dial_one(self, address: Address) -> None:
         remote = await self.node.dial(self, address, self.dialer.failures(address))
         if remote is None:
-            self.dialer.ended(address, self.node.now_ns(), was_useful=False)
+            self._ended(address, was_useful=False)
