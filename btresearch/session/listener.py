@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from btresearch.peer.connection import Event, PeerConnection
+from btresearch.peer import handshake
 from btresearch.peer.errors import RemoteProtocolError
-from btresearch.peer.handshake import Handshake
 from btresearch.session.address import Address
 from btresearch.session.decoy import Decoy
 from btresearch.session.link import Link
-from btresearch.session.remote import EXTENSIONS
 from btresearch.transport import classify
 from btresearch.transport.btls import Responder
 
@@ -149,9 +147,7 @@ class Arrival:
 
     def __init__(self, listener: Listener, link: Link) -> None:
         self._listener, self._node, self._link = listener, listener.node, link
-        self._connection = PeerConnection(
-            initiator=False, peer_id=self._node.peer_id, infohash=None, extensions=EXTENSIONS
-        )
+        self._head = b""
         self._decoy: Decoy | None = None
         listener.enter(self, link.abort)
         limit_s = WEB_SILENCE_S if isinstance(link.transport, Responder) else UNDECIDED_S
@@ -177,14 +173,15 @@ class Arrival:
         if isinstance(self._link.transport, Responder):
             self._serve_stranger(data)
             return
+        self._head += data
         try:
-            events = self._connection.receive(data)
+            hello = handshake.decode(self._head)
         except RemoteProtocolError as error:
             log.info("%s: refused: %s", self._link.remote_address, error)
             self._link.close(str(error))
             return
-        if events and isinstance(events[0], Handshake):
-            self._admit(events[0], events)
+        if hello is not None:
+            self._admit(hello.infohash)
 
     def on_writable(self) -> None:
         """Nothing was waiting."""
@@ -194,18 +191,18 @@ class Arrival:
         log.info("%s: arrival lost: %s", self._link.remote_address, reason)
         self._done()
 
-    def _admit(self, handshake: Handshake, events: list[Event]) -> None:
-        swarm = self._node.swarms.get(handshake.infohash)
+    def _admit(self, infohash: bytes) -> None:
+        swarm = self._node.swarms.get(infohash)
         proven = self._link.transport.infohash
-        if swarm is None or (proven is not None and proven != handshake.infohash):
+        if swarm is None or (proven is not None and proven != infohash):
             log.info("%s: refused: unknown torrent", self._link.remote_address)
             self._link.close("unknown torrent")
             return
         self._done()
-        self._connection.bind(handshake.infohash, swarm.layout)
-        remote = swarm.adopt(self._link, self._connection, self._link.remote_address)
+        connection = swarm.connection(initiator=False, anonymous=False)
+        remote = swarm.adopt(self._link, connection, self._link.remote_address)
         if remote is not None:
-            remote.handle(events)
+            remote.on_data(self._head)
 
     def _serve_stranger(self, data: bytes) -> None:
         if self._decoy is None:

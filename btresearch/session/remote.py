@@ -14,7 +14,7 @@ from btresearch.peer.choker import Candidate
 from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerConnection
 from btresearch.peer.errors import RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
-from btresearch.peer.handshake import Handshake
+from btresearch.peer.handshake import HANDSHAKE_BYTES, Handshake
 from btresearch.peer.layout import Block
 from btresearch.peer.messages import (
     Bitfield,
@@ -54,6 +54,7 @@ class Remote:
         self.snubbed = False
         self.closed = False
         self._in_picker = False
+        self._handshake_missing = HANDSHAKE_BYTES
         self._requester = Requester(now_ns=now_ns)
         self._born_ns = self._spoke_ns = now_ns
         self._scheduled = False
@@ -71,12 +72,13 @@ class Remote:
 
     def on_data(self, data: bytes) -> None:
         """Bytes from the peer."""
-        try:
-            events = self.connection.receive(data)
-        except RemoteProtocolError as error:
-            self.swarm.drop(self, f"broke the protocol: {error}", fault=True)
-            return
-        self.handle(events)
+        if self._handshake_missing:
+            # On its own: what follows in the same read may only be answered after our own handshake.
+            head, data = data[: self._handshake_missing], data[self._handshake_missing :]
+            self._handshake_missing -= len(head)
+            self._feed(head)
+        if data and not self.closed:
+            self._feed(data)
 
     def on_writable(self) -> None:
         """The socket has room."""
@@ -87,10 +89,12 @@ class Remote:
         self.closed = True
         self.swarm.lost(self, reason)
 
-    # for the swarm
-
-    def handle(self, events: list[Event]) -> None:
-        """React to events, then say what is due."""
+    def _feed(self, data: bytes) -> None:
+        try:
+            events = self.connection.receive(data)
+        except RemoteProtocolError as error:
+            self.swarm.drop(self, f"broke the protocol: {error}", fault=True)
+            return
         for event in events:
             handler = self._HANDLERS.get(type(event))
             if handler is not None:
@@ -98,6 +102,8 @@ class Remote:
             if self.closed:
                 return
         self.pump()
+
+    # for the swarm
 
     def touch(self) -> None:
         """Have `pump` run soon, once, however often this is called before."""

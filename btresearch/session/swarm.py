@@ -151,6 +151,8 @@ class Swarm:
 
     def ban(self, host: str, reason: str) -> None:
         """Nobody from `host` any more."""
+        if host in self.banned:
+            return
         log.warning("%s: banned: %s", host, reason)
         self.banned[host] = reason
         self.dialer.forget(host)
