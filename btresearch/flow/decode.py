@@ -109,10 +109,10 @@ class Decoder:
         if data[9] not in (TCP, UDP):  # before dpkt, which would decode tunnels inside tunnels without end
             raise _Unusable(f"ip_proto_{data[9]}", damaged=False)
         ip = dpkt.ip.IP(data)
-        header, ip_bytes = (data[0] & 15) * 4, ip.len or packet.orig_len - at  # 0: segmentation offload
+        header, ip_bytes = (data[0] & 15) * 4, self._ip_bytes(ip.len, packet.orig_len - at)
         if ip_bytes < header:
             raise _Unusable("ip_length", damaged=True)
-        if ip.mf or ip.offset:
+        if data[6] & 0x3F or data[7]:  # more fragments, or an offset
             key = (ip.src, ip.dst, ip.id, ip.p)
             part = Fragment(key, ip.offset * 8, bool(ip.mf), data[header:ip_bytes])
             return self._joined(packet, part, header)
@@ -124,7 +124,7 @@ class Decoder:
             raise _Unusable("ipv6_header", damaged=True)
         length, proto = struct.unpack_from(">HB", data, 4)
         src, dst, header = data[8:24], data[24:40], 40
-        ip_bytes = length + 40 if length else packet.orig_len - at  # 0: jumbogram or segmentation offload
+        ip_bytes = self._ip_bytes(length and length + 40, packet.orig_len - at)
         data = data[:ip_bytes]
         for _ in range(MAX_EXTENSION_HEADERS):
             if proto not in _EXTENSIONS:
@@ -137,6 +137,13 @@ class Decoder:
                 part = Fragment(key, extension.frag_off * 8, bool(extension.m_flag), data[header:])
                 return self._joined(packet, part, header)
         return _Datagram(src, dst, proto, at, ip_bytes, header, _upper(proto, data[header:]))
+
+    def _ip_bytes(self, claimed: int, room: int) -> int:
+        """The datagram's length: at most what the frame had on the wire; claimed 0 is segmentation offload."""
+        if claimed > room:
+            self._tally.damage["ip_length_beyond_frame"] += 1
+            return room
+        return claimed or room
 
     def _joined(self, packet: Packet, fragment: Fragment, header: int) -> _Datagram:
         if len(packet.data) < packet.orig_len:

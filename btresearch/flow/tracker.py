@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from btresearch.capture import Packet
 from btresearch.flow.conversation import ACK, SYN, Conversation, Key, Way
-from btresearch.flow.decode import TCP, Segment
+from btresearch.flow.decode import TCP, UDP, Segment
 from btresearch.flow.options import NS, Options
 
 SWEEP_NS = 10 * NS  # capture time between two searches for idle flows
@@ -18,8 +18,7 @@ class Tracker:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._idle_ns = {TCP: options.idle_ns("tcp")}
-        self._udp_idle_ns = options.idle_ns("udp")
+        self._idle_ns = {TCP: options.idle_ns("tcp"), UDP: options.idle_ns("udp")}
         self._open: dict[Key, tuple[Conversation, Way]] = {}  # each flow under both its directions' keys
         self._count = 0
         self._sweep_at_ns = 0
@@ -46,11 +45,8 @@ class Tracker:
 
     def _is_over(self, flow: Conversation, way: Way, segment: Segment, t_ns: int) -> bool:
         # time 0 is a packet without a time stamp, as some tools write for a capture's first packet
-        idle = 0 < flow.t_last_ns < t_ns - self._idle(segment.proto)
+        idle = 0 < flow.t_last_ns < t_ns - self._idle_ns[segment.proto]
         return idle or (segment.proto == TCP and flow.is_new_connection(segment, way))
-
-    def _idle(self, proto: int) -> int:
-        return self._idle_ns.get(proto, self._udp_idle_ns)
 
     def _start(
         self, key: Key, segment: Segment, packet: Packet, ended: list[Conversation]
@@ -79,6 +75,6 @@ class Tracker:
         idle = {
             id(flow): flow
             for flow, _ in self._open.values()
-            if 0 < flow.t_last_ns < t_ns - self._idle(flow.key[0])
+            if 0 < flow.t_last_ns < t_ns - self._idle_ns[flow.key[0]]
         }
         return [self._close(flow) for flow in idle.values()]

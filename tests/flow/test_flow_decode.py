@@ -107,6 +107,13 @@ def test_a_snap_length_cut_keeps_the_length_on_the_wire() -> None:
     assert (segment.payload_bytes, len(segment.payload), segment.ip_bytes) == (1000, 100 - 54, 1040)
 
 
+def test_an_ip_length_beyond_the_frame_is_clamped_and_counted() -> None:
+    ip = IP(src="10.0.0.1", dst="10.0.0.2", len=30_000) / TCP() / Raw(b"abc")
+    (segment,), tally = decoded(packet(ETHER / ip))
+    assert (segment.payload, segment.payload_bytes, segment.ip_bytes) == (b"abc", 3, 43)
+    assert tally.damage == {"ip_length_beyond_frame": 1}
+
+
 def test_ip_and_tcp_options_are_headers() -> None:
     ip = (
         IP(src="10.0.0.1", dst="10.0.0.2", options=b"\x01" * 8)
@@ -191,7 +198,7 @@ def test_what_is_no_flow_is_skipped_by_kind(frame: bytes | Layer, linktype: int,
     ],
 )
 def test_damage_is_counted_by_kind(frame: bytes | Layer, linktype: int, kind: str) -> None:
-    segments, tally = decoded(packet(frame, linktype))
+    segments, tally = decoded(packet(frame, linktype, orig_len=2000))
     assert segments == []
     assert {**tally.skipped, **tally.damage} == {kind: 1}
 

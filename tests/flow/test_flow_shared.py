@@ -27,7 +27,9 @@ FOXIO_JA4 = {
     },
 }
 # counts of damage that isn't a packet without a flow
-NO_PACKETS = ("file_", "client_hello", "server_hello", "tcp_out_of_window", "fragments_incomplete")
+NO_PACKETS = (
+    "file_", "client_hello", "server_hello", "tcp_out_of_window", "fragments_incomplete", "ip_length_beyond_frame",
+)  # fmt: skip
 
 
 def unaccounted(flows: pd.DataFrame) -> int:

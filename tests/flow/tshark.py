@@ -32,7 +32,7 @@ class Stream:
 
 
 def streams(tshark: str, capture: Path) -> list[Stream]:
-    """The capture's TCP conversations in tshark's order; cut TCP headers and ICMP errors that quote TCP are left out."""
+    """The capture's TCP conversations in tshark's order, without cut TCP headers and ICMP's quotes of TCP."""
     command = [tshark, "-n", "-r", str(capture), "-Y", "tcp.len && !icmp && !icmpv6", "-T", "fields"]
     command += [part for option in OPTIONS for part in ("-o", option)]
     command += [part for name in FIELDS for part in ("-e", name)]
