@@ -37,8 +37,10 @@ CONFIDENCE = {
     8: "aggressive DPI",
     9: "custom rule",
 }
-# Risks that say "looks hidden" rather than "is badly configured" (ndpi_risk_enum, nDPI 5.0).
-SUSPICIONS = {"suspicious entropy", "obfuscated traffic"}
+# Risks that say "hides something, or contradicts itself" (ndpi_risk_enum, nDPI 5.0). Those that ordinary
+# TLS of this project's cover and of public captures shows often (missing SNI, no HTTPS, an uncommon
+# port, certificates) are told in `why` only.
+SUSPICIONS = {"suspicious entropy", "obfuscated traffic", "tls alpn sni mismatch", "tls suspicious extension"}
 
 PACKETS = 32  # nDPI's own limit per flow
 NEVER_MS = 1 << 62
@@ -168,7 +170,7 @@ class Ndpi:
     trained: bool = False
 
     def __call__(self, flows: pd.DataFrame) -> pd.DataFrame:
-        """BitTorrent where DPI names it, flagged for an obfuscation risk, else other with the label."""
+        """BitTorrent where DPI names it, flagged for a risk of SUSPICIONS, else other with the label."""
         if flows.empty:
             return answers(flows.index, [])
         engine = Engine()
