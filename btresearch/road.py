@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from btresearch import lab
+from btresearch.capture import Capture
 from btresearch.errors import BtresearchError
 from btresearch.evidence import e1
 from btresearch.evidence.evidence import Evidence
@@ -103,8 +104,28 @@ def samples(
         plan, out, seed=seed, jobs=jobs, progress=lambda k, n, o: say(f"{k} of {n}: {o.session} {o.result}")
     )
     if report.failed:
-        raise lab.LabError("; ".join(f"{o.session}: {o.error}" for o in report.failed))
-    return tuple(out / outcome.session for outcome in report.outcomes)
+        raise lab.LabError(f"{len(report.failed)} captures failed; the first: {report.failed[0].error}")
+    folders = tuple(sorted(out / outcome.session for outcome in report.outcomes))
+    for folder in folders:
+        (folder / "README.md").write_text(readme(Capture.open(folder)), encoding="utf-8")
+    return folders
+
+
+def readme(capture: Capture) -> str:
+    """A capture's README: what it holds, how it came to be, and its hash."""
+    manifest, labels = capture.manifest, capture.labels()
+    who = labels[["transport", "shape", "client", "server", "kind"]].iloc[0]
+    about = {s.name: s.about for s in lab.resolve([manifest.scenario])}[manifest.scenario]
+    tools = ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items()))
+    return (
+        f"# {capture.folder.name}\n\n{about}.\n\n"
+        f"- {len(labels)} flows, {manifest.packets} packets, {manifest.dropped} dropped; kind: {manifest.kind}\n"
+        f"- transport `{who['transport']}`{f' shape `{who.shape}`' if who['shape'] else ''}, "
+        f"{who['kind'] or who['client']} to {who['server']}; network profile `{manifest.profile}`\n"
+        f"- labels: from the programs that made the flows (`labels.parquet`, and pcapML comments in the packets)\n"
+        f"- made by scenario `{manifest.scenario}`, seed {manifest.seed}, with {tools}\n"
+        f"- sha256 of capture.pcapng: `{manifest.sha256}`\n"
+    )
 
 
 def _shrunk(scenario: lab.Scenario) -> lab.Scenario:

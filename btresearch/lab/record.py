@@ -83,6 +83,7 @@ def capture(
     """
     kind = choose_kind(kind)[0] if kind == "auto" else kind
     take = Take(scenario=scenario, seed=seed, repeat=repeat, kind=kind)
+    out = out.resolve()  # the actors run in a folder of their own
     out.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     while len(failures) < MAX_ATTEMPTS:

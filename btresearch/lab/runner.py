@@ -63,6 +63,7 @@ def run(
     A failed capture doesn't end the run: see `Report.failed`. Raises LabError when another runner works in `out`,
     or when kind `wire` is asked for and can't be had.
     """
+    out = out.resolve()  # the actors run in a folder of their own
     out.mkdir(parents=True, exist_ok=True)
     resolved, _ = choose_kind(kind)
     stop = threading.Event()
