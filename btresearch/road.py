@@ -115,12 +115,13 @@ def readme(capture: Capture) -> str:
     """A capture's README: what it holds, how it came to be, and its hash."""
     manifest, labels = capture.manifest, capture.labels()
     who = labels[["transport", "shape", "client", "server", "kind"]].iloc[0]
+    shape = f" shape `{who['shape']}`" if who["shape"] else ""
     about = {s.name: s.about for s in lab.resolve([manifest.scenario])}[manifest.scenario]
     tools = ", ".join(f"{name} {version}" for name, version in sorted(manifest.tools.items()))
     return (
         f"# {capture.folder.name}\n\n{about}.\n\n"
         f"- {len(labels)} flows, {manifest.packets} packets, {manifest.dropped} dropped; kind: {manifest.kind}\n"
-        f"- transport `{who['transport']}`{f' shape `{who.shape}`' if who['shape'] else ''}, "
+        f"- transport `{who['transport']}`{shape}, "
         f"{who['kind'] or who['client']} to {who['server']}; network profile `{manifest.profile}`\n"
         f"- labels: from the programs that made the flows (`labels.parquet`, and pcapML comments in the packets)\n"
         f"- made by scenario `{manifest.scenario}`, seed {manifest.seed}, with {tools}\n"
