@@ -38,9 +38,9 @@ CONFIDENCE = {
     9: "custom rule",
 }
 # Risks that say "hides something, or contradicts itself" (ndpi_risk_enum, nDPI 5.0). Those that ordinary
-# TLS of this project's cover and of public captures shows often (missing SNI, no HTTPS, an uncommon
-# port, certificates) are told in `why` only.
-SUSPICIONS = {"suspicious entropy", "obfuscated traffic", "tls alpn sni mismatch", "tls suspicious extension"}
+# TLS shows often (missing SNI, no HTTPS, an uncommon port, certificates, an extension younger than the
+# engine) are told in `why` only.
+SUSPICIONS = {"suspicious entropy", "obfuscated traffic", "tls alpn sni mismatch"}
 
 PACKETS = 32  # nDPI's own limit per flow
 NEVER_MS = 1 << 62

@@ -29,7 +29,7 @@ engine = pytest.mark.skipif(importlib.util.find_spec("nfstream") is None, reason
         (Label("Unknown", 0, ("unidirectional traffic",)), "other"),
         (Label("TLS", 6, ("tls missing sni",)), "other"),
         (Label("TLS", 6, ("tls missing sni", "tls alpn sni mismatch")), "flagged"),
-        (Label("TLS", 6, ("tls suspicious extension",)), "flagged"),
+        (Label("TLS", 6, ("tls suspicious extension",)), "other"),
         (Label("TLS.BitTorrentish", 6, ()), "other"),
     ],
 )
