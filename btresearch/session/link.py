@@ -49,6 +49,7 @@ class Link(asyncio.Protocol):
         self.closing = False
         self.heard_ns = time.monotonic_ns()
         self.remote_address = Address("", 0)
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tap = tap
         self._socket: asyncio.Transport | None = None
         self._was_ready = False
@@ -93,6 +94,8 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
+        if not self.gone.done():
+            self.gone.set_result(None)
         if exc is not None and not self.closing:
             self._reason = f"{exc.strerror or exc}" if isinstance(exc, OSError) else str(exc)
         self.closing = True
@@ -101,6 +104,11 @@ class Link(asyncio.Protocol):
             owner.on_lost(self._reason)
 
     # for the owner
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a socket."""
+        return self._socket is not None
 
     def send(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Application bytes, coalesced into one call of the transport."""

@@ -88,7 +88,7 @@ class Doorman(asyncio.Protocol):
         elif wire is not None and self._node.policy.accepts(wire):
             peer = self._socket.get_extra_info("peername")
             address = Address.of(peer[0], peer[1])
-            link = Link(self._node.wires.incoming(wire, address), tap=self._node.tap)
+            link = self._node.link(self._node.wires.incoming(wire, address))
             link.owner = Arrival(self._listener, link)
             self._hand_over(link)
         elif wire is not None:

@@ -13,14 +13,16 @@ from typing import Self
 from btresearch import __version__
 from btresearch.peer.torrent import Torrent
 from btresearch.session.address import Address
-from btresearch.session.link import Link, Tap
+from btresearch.session.link import Link, Owner, Tap
 from btresearch.session.listener import Listener
 from btresearch.session.rates import TokenBucket
 from btresearch.session.remote import Remote
 from btresearch.session.swarm import Swarm
 from btresearch.session.wires import Policy, Wires
+from btresearch.transport import Transport
 
 DIAL_S = 15.0
+GOODBYE_S = 1.0
 # BEP 20: two letters for the client, four digits for its version.
 PEER_ID_PREFIX = b"-BR" + "".join(__version__.split(".")[:3]).ljust(4, "0").encode() + b"-"
 
@@ -51,6 +53,7 @@ class Node:
         self.upload_limit = TokenBucket(upload_bytes_per_s, self.now_ns())
         self._host, self._port = host, port
         self._listener = Listener(self)
+        self._links: set[Link] = set()
 
     @staticmethod
     def now_ns() -> int:
@@ -72,7 +75,25 @@ class Node:
         await self._listener.stop()
         for swarm in list(self.swarms.values()):
             await swarm.stop()
-        # One turn for the sockets to close.
+        await self._hang_up()
+
+    def link(self, transport: Transport, owner: Owner | None = None) -> Link:
+        """A link that is waited for when this endpoint goes."""
+        link = Link(transport, tap=self.tap, owner=owner)
+        self._links.add(link)
+        link.gone.add_done_callback(lambda _: self._links.discard(link))
+        return link
+
+    async def _hang_up(self) -> None:
+        """What is buffered may leave; what does not leave in time is cut off."""
+        links = [link for link in self._links if link.connected]
+        for link in links:
+            link.close("stopped")
+        if links:
+            await asyncio.wait([link.gone for link in links], timeout=GOODBYE_S)
+        for link in links:
+            if not link.gone.done():
+                link.abort("stopped")
         await asyncio.sleep(0)
 
     def join(self, infohash: bytes, torrent: Torrent | None = None) -> Swarm:
@@ -97,7 +118,7 @@ class Node:
         name = self.policy.dial_with(failures)
         connection = swarm.connection(initiator=True, anonymous=name.startswith("btls"))
         remote = Remote(swarm, connection, address)
-        link = Link(self.wires.outgoing(name, swarm.infohash), tap=self.tap, owner=remote)
+        link = self.link(self.wires.outgoing(name, swarm.infohash), remote)
         remote.link = link
         swarm.remotes.add(remote)
         try:
@@ -106,5 +127,6 @@ class Node:
         except (OSError, TimeoutError) as error:
             log.info("%s: can't connect: %s", address, error or "timed out")
             swarm.remotes.discard(remote)
+            self._links.discard(link)
             return None
         return remote

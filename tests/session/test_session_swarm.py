@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,10 @@ def _truth(content: Content, request: Request) -> bytes:
 async def _fake_seed(content: Content, answer: Answer, *, host: str = LIAR) -> AsyncIterator[int]:
     """A peer that says it has everything and answers requests as it likes."""
 
+    writers: list[asyncio.StreamWriter] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         peer = PeerConnection(
             initiator=False,
             peer_id=b"-LI0000-0123456789ab",
@@ -56,6 +59,10 @@ async def _fake_seed(content: Content, answer: Answer, *, host: str = LIAR) -> A
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 def _lie(peer: PeerConnection, content: Content, request: Request, writer: asyncio.StreamWriter) -> None:
