@@ -75,7 +75,8 @@ def _write(path: str, text: str) -> None:
     Path(path).write_text(text, encoding="ascii")
 
 
-def _become_root_of_new_user_namespace() -> None:
+def become_root_of_new_user_namespace() -> None:
+    """Take every right, within a user namespace of our own."""
     uid, gid = os.geteuid(), os.getegid()
     _call("user namespace", _libc.unshare(CLONE_NEWUSER))
     try:
@@ -96,7 +97,7 @@ def make_host(join: int | None) -> bool:
         return False
     if ctypes.get_errno() != errno.EPERM:
         _call("network namespace", -1)
-    _become_root_of_new_user_namespace()
+    become_root_of_new_user_namespace()
     _call("network namespace", _libc.unshare(CLONE_NEWNET))
     return True
 

@@ -226,8 +226,8 @@ def _entries(table: Network | Traffic) -> list[str]:
 
 
 def _entry(name: str, value: object) -> str:
-    # JSON's strings, integers and lists of integers are TOML's too, once control characters are escaped
-    return f"{name} = {json.dumps(value, ensure_ascii=True)}"
+    # JSON's strings, integers and lists of integers are TOML's too, but for one character that JSON leaves bare
+    return f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
 
 
 def ready_made() -> dict[str, Scenario]:
