@@ -96,6 +96,13 @@ CLAIMS = (
         "nDPI does not name BitTorrent over TLS.",
         "ndpi", {"transport": BTLS}, 0.0, 0.0,
         "An open engine as stand-in: no vendor's rules are public, and a flow left unnamed here may be named there.",
+        counts="named",
+    ),
+    Claim(
+        "ndpi-btls-risk", 1, "A0 entry-level gateway (stand-in)",
+        "nor does it raise a risk on it that it does not raise on real TLS.",
+        "ndpi", {"transport": BTLS}, 0.0, 0.0,
+        "A browser's hello to an IP literal (ALPN offered, no SNI) gets the same risk; no cover kind here dials one.",
     ),
     Claim(
         "infohash-ssl", 1, "A1 with a crawler's list of infohashes",
