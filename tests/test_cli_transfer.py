@@ -16,6 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from btresearch.cli import app
+from btresearch.peer import Torrent
+from btresearch.session.storage import Storage
 from tests.session.swarming import Content, single
 
 COMMAND = [sys.executable, "-m", "btresearch.cli"]
@@ -65,13 +67,16 @@ def _get_arguments(tmp_path: Path, port: int) -> list[str]:
     return ["get", source, "-o", out, "--peer", f"127.0.0.1:{port}", "--host", "127.0.0.1", "--json"]
 
 
-def _wait_for_half(tmp_path: Path, total: int) -> None:
-    """Until the sparse file holds a good part of the content."""
+def _wait_for_a_third(tmp_path: Path, torrent: Torrent) -> None:
     deadline = time.monotonic() + LIMIT_S
-    path = tmp_path / "out" / "content.bin"
-    while not path.exists() or path.stat().st_blocks * 512 < total // 3:
+    written = 0
+    while written < torrent.total_bytes // 3:
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.05)
+        if (tmp_path / "out" / torrent.name).exists():
+            storage = Storage.find(torrent, tmp_path / "out")
+            written = torrent.total_bytes - sum(length for _, length in storage.holes())
+            storage.close()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_get_that_is_stopped_half_way_resumes_and_verifies(
     content = _content(tmp_path)
     with _seed(tmp_path, "--limit-up", "2000000") as port:
         with _process(*_get_arguments(tmp_path, port)) as process:
-            _wait_for_half(tmp_path, content.torrent.total_bytes)
+            _wait_for_a_third(tmp_path, content.torrent)
             process.send_signal(number)
             _, complaint = process.communicate(timeout=LIMIT_S)
             assert process.returncode == status
