@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from btresearch.capture.comment import format_comment
 from btresearch.capture.key import Key, key_between, key_of, reverse
@@ -13,6 +12,9 @@ from btresearch.capture.packet import Packet
 from btresearch.capture.reader import Reader
 from btresearch.capture.stream import Source
 from btresearch.capture.writer import PcapngWriter, Target
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EARLY_NS = 1_000_000_000
 """A flow's packets may precede its recorded start by this much: a socket reports after the SYN was sent."""

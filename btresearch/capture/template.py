@@ -10,10 +10,6 @@ import struct
 from ipaddress import ip_address
 from typing import Any
 
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
-
 ETHERNET_BYTES = 14
 IP_BYTES = {4: 20, 6: 40}
 TCP_BYTES = 32  # 20 and the timestamp option (12 with its padding)
@@ -41,6 +37,8 @@ class Template:
     """Frames of one direction of one conversation, from (src, sport) to (dst, dport)."""
 
     def __init__(self, proto: str, src: str, sport: int, dst: str, dport: int) -> None:
+        from scapy.layers.inet import TCP, UDP  # here: a sniffer that starts must not wait for scapy
+
         self._version = ip_address(src).version
         self._transport = ETHERNET_BYTES + IP_BYTES[self._version]
         self._ports = {"sport": sport, "dport": dport}
@@ -59,6 +57,8 @@ class Template:
 
         `numbers` are the sequence and acknowledgement numbers, `times_ms` the timestamp option's two values.
         """
+        from scapy.layers.inet import IP, TCP
+
         options = [
             ("MSS", mss_bytes),
             ("SAckOK", b""),
@@ -110,6 +110,10 @@ class Template:
         return self._ip_id
 
     def _link_and_network(self, src: str, dst: str) -> Any:
+        from scapy.layers.inet import IP
+        from scapy.layers.inet6 import IPv6
+        from scapy.layers.l2 import Ether
+
         link = Ether(src=_mac(src), dst=_mac(dst))
         if self._version == 4:
             return link / IP(src=src, dst=dst, flags="DF", ttl=TTL)

@@ -21,7 +21,8 @@ from btresearch.session.remote import Remote
 from btresearch.session.storage import Storage
 from btresearch.session.swarm import Swarm
 from btresearch.session.wires import Policy
-from btresearch.transport.btls.client import OpenSslClient, best_client
+from btresearch.transport.btls import best_client
+from btresearch.transport.btls.client_openssl import OpenSslClient
 
 Task = dict[str, Any]
 
