@@ -30,7 +30,9 @@ def main() -> int:
             continue
         sys.stdout.write(f"$ {line}\n")
         sys.stdout.flush()
-        status = subprocess.run(["bash", "-c", f"export PATH=$PWD/.venv/bin:$PATH; {line}"], cwd=ROOT, check=False).returncode
+        status = subprocess.run(
+            ["bash", "-c", f"export PATH=$PWD/.venv/bin:$PATH; {line}"], cwd=ROOT, check=False
+        ).returncode
         if status:
             return status
     return 0
