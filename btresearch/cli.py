@@ -246,7 +246,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda line: console.print(line, highlight=False, soft_wrap=True)
+        yield lambda line: console.print(line, highlight=False, soft_wrap=True, markup=False)
         return
     with console.status("") as status:
         yield status.update

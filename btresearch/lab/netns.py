@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from btresearch.errors import BtresearchError
+from btresearch.lab.errors import LabError
 
 NSEXEC = Path(__file__).with_name("nsexec.py")
 INTERFACE = "eth0"  # inside each host
@@ -33,14 +33,13 @@ REMEDIES = {
     "link": "load the kernel module veth",
     "address": "load the kernel module veth",
     "offload": "use a kernel whose veth driver answers SIOCETHTOOL",
-    "sysctl": "mount /proc read-write",
     "capture": "allow packet sockets (CAP_NET_RAW) in the namespace",
     "switched off": "drop --no-netns and unset BTRESEARCH_NO_NETNS",
 }
 NO_NETNS = "BTRESEARCH_NO_NETNS"  # environment variable that says: pretend namespaces are forbidden
 
 
-class NetnsError(BtresearchError):
+class NetnsError(LabError):
     """A step of building the hosts failed: `step`, what the system said, and the remedy."""
 
     def __init__(self, step: str, reason: str) -> None:
@@ -155,7 +154,7 @@ class Pair:
 def pair(*, mtu_bytes: int = 1500, client: str = "10.77.0.1", server: str = "10.77.0.2") -> Iterator[Pair]:
     """Build two hosts for the length of a `with` block.
 
-    Offloads are off at both ends, so a captured packet is at most `mtu_bytes` long; IPv6 is off, so that no
+    Offloads are off at both ends, so a captured packet is at most `mtu_bytes` long; IPv6 has no address, so that no
     router solicitation or multicast report enters a capture. Raises NetnsError naming the step that failed.
     """
     find_ip()
@@ -169,18 +168,17 @@ def pair(*, mtu_bytes: int = 1500, client: str = "10.77.0.1", server: str = "10.
 
 
 def _cable(left: Host, right: Host, mtu_bytes: int) -> None:
-    for host in (left, right):
-        if Path("/proc/sys/net/ipv6").exists():
-            host.order("sysctl", key="net/ipv6/conf/default/disable_ipv6", value="1")
     left.ip(
         "link",
         f"link add {INTERFACE} mtu {mtu_bytes} type veth peer name {INTERFACE} mtu {mtu_bytes} netns {right.pid}",
     )
+    no_ipv6 = [f"link set {INTERFACE} addrgenmode none"] if Path("/proc/sys/net/ipv6").exists() else []
     for host in (left, right):
         host.order("no_offload", interface=INTERFACE)
         host.ip(
             "address",
             "link set lo up",
+            *no_ipv6,
             f"address add {host.address}/24 dev {INTERFACE}",
             f"link set {INTERFACE} up",
         )

@@ -111,14 +111,6 @@ def run_ip(order: dict[str, str]) -> None:
         raise Refused(order.get("step", "ip"), " ".join(done.stderr.split()))
 
 
-def write_sysctl(order: dict[str, str]) -> None:
-    """Set one value below /proc/sys."""
-    try:
-        _write(f"/proc/sys/{order['key']}", order["value"])
-    except OSError as error:
-        raise Refused("sysctl", f"{order['key']}: {error}") from None
-
-
 def no_offload(order: dict[str, str]) -> None:
     """Switch an interface's offloads off, so that what is captured are packets and not 64 KiB aggregates."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -133,7 +125,7 @@ def no_offload(order: dict[str, str]) -> None:
                     raise Refused("offload", f"{name}: {error}") from None
 
 
-ORDERS = {"ip": run_ip, "sysctl": write_sysctl, "no_offload": no_offload}
+ORDERS = {"ip": run_ip, "no_offload": no_offload}
 
 
 def _answer(**fields: object) -> None:

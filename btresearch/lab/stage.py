@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from btresearch.lab.scenario import Network
 
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"  # addresses in the capture, whatever the stage
 SETTLE_S = 0.1  # the last FINs and ACKs
+START_S = 20.0
 STOP_S = 20.0
 
 
@@ -72,8 +74,9 @@ class Recorder:
 
     def wait_ready(self) -> None:
         """Wait until it records. Raises LabError."""
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline():
+        stdout = self._process.stdout
+        assert stdout is not None
+        if not select.select([stdout], [], [], START_S)[0] or not stdout.readline():
             raise LabError(f"the recorder did not start: {self._tail()}")
 
     def finish(self) -> None:

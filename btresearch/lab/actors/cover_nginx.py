@@ -14,8 +14,9 @@ from btresearch.lab.actors import objects, report
 from btresearch.lab.catalog import find_command
 from btresearch.lab.netns import script
 
+# `user`: what root is in a user namespace may not give its files to another; nobody else is asked to heed it
 CONFIG = """
-daemon off; master_process off; worker_processes 1;
+user root root; daemon off; master_process off; worker_processes 1;
 pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
