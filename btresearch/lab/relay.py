@@ -86,6 +86,8 @@ class Side(asyncio.Protocol):
         self._tape, self._direction = tape, direction
         self.transport: asyncio.Transport | None = None
         self.other: Side | None = None
+        # Before Python 3.11.3 a transport reads in spite of a pause that is asked for in connection_made.
+        self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the socket."""
@@ -98,6 +100,8 @@ class Side(asyncio.Protocol):
         self._tape.carried(self._direction, data)
         if self.other is not None and self.other.transport is not None:
             self.other.transport.write(data)
+        else:
+            self._early.append(data)
 
     def pause_writing(self) -> None:
         """Stop the other end: this one can't keep up."""
@@ -159,8 +163,11 @@ class Arriving(Side):
             self.transport.abort()
             return
         other = Side(self._tape, "s2c")
-        self.other, other.other = other, self
+        other.other = self
         await loop.create_connection(lambda: other, sock=leaving)
+        self.other = other
+        assert other.transport is not None
+        other.transport.writelines(self._early)
         self.transport.resume_reading()
 
 
