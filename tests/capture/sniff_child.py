@@ -131,6 +131,8 @@ def main(scenario: str, out: str) -> None:
     for line in (
         "link set lo up",
         "link add va address 02:00:00:00:00:0a type veth peer name vb address 02:00:00:00:00:0b",
+        "link set va addrgenmode none",  # no router solicitations between the frames that are counted
+        "link set vb addrgenmode none",
         "link set va up",
         "link set vb up",
     ):
