@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -10,11 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from btresearch import flow
-from btresearch.capture import Capture, read_labels
+from btresearch.capture import Capture, Manifest
+from btresearch.capture.annotate import EARLY_NS
+from btresearch.capture.folder import LABELS_FILE
 from btresearch.errors import BtresearchError, InputError
 from btresearch.flow.schema import SCHEMA_VERSION
+
+log = logging.getLogger(__name__)
 
 KEY = ["proto", "src", "sport", "dst", "dport"]
 TRUTH = [
@@ -28,7 +34,8 @@ class Corpus:
     """Flows with their truth (columns `truth_*`), and what was left out.
 
     `inputs` maps a capture's name to its sha256, `refused` to the reason, `unlabelled` counts flows that no
-    label claims (they are dropped), `duplicates` the flows dropped as identical to another.
+    label claims (they are dropped), `duplicates` the flows dropped as identical to another, `unseen` the labels
+    without a flow in their capture.
     """
 
     flows: pd.DataFrame
@@ -37,6 +44,16 @@ class Corpus:
     unlabelled: int
     duplicates: int
     versions: dict[str, str]
+    unseen: int = 0
+
+    @property
+    def alike(self) -> int:
+        """How many flows send the same sequence of payload sizes and directions as an earlier one."""
+        shapes = [
+            (ways * sizes)[sizes > 0].tobytes()
+            for ways, sizes in zip(self.flows["pkt_dir"], self.flows["pkt_len"].map(np.int64), strict=True)
+        ]
+        return int(pd.Series(shapes).duplicated().sum())
 
     @property
     def infohashes(self) -> tuple[bytes, ...]:
@@ -52,6 +69,7 @@ class _Part:
     refused: str = ""
     flows: pd.DataFrame | None = None
     unlabelled: int = 0
+    unseen: int = 0
     versions: tuple[tuple[str, str], ...] = ()
 
 
@@ -64,8 +82,8 @@ def load(
 ) -> Corpus:
     """Read every capture below `folder`, join its labels, drop duplicates.
 
-    A capture that dropped packets or whose hash does not match its manifest is refused and named in
-    `Corpus.refused`. `cache` keeps flow tables by capture hash.
+    A capture is refused, and named in `Corpus.refused`, when it dropped packets, is damaged, lacks its labels, or
+    does not have the hash and number of packets of its manifest. `cache` keeps flow tables by capture hash.
 
     Raises:
         InputError: no usable capture is there.
@@ -91,18 +109,40 @@ def _each(places: list[Path], cache: Path | None, jobs: int) -> Iterable[_Part]:
 
 def _part(place: Path, cache: Path | None) -> _Part:
     try:
-        capture = Capture.open(place)
+        return _labelled(place, cache)
     except BtresearchError as error:
         return _Part(place.name, refused=str(error))
+
+
+def _labelled(place: Path, cache: Path | None) -> _Part:
+    capture = Capture.open(place)
     if not capture.usable:
         return _Part(place.name, capture.sha256, refused="; ".join(capture.reasons))
-    table = _flows(capture, cache)
-    labelled, unlabelled = _label(table, read_labels(place / "labels.parquet"))
-    labelled["truth_capture_kind"] = capture.manifest.kind
-    labelled["truth_capture_name"] = place.name
+    if not (place / LABELS_FILE).is_file():
+        raise InputError(place, f"a capture folder with {LABELS_FILE}")
+    labels, table = capture.labels(), _flows(capture, cache)
+    if fault := _fault(table, capture.manifest):
+        return _Part(place.name, capture.sha256, refused=fault)
+    claim = claims_of(table, labels)
+    flows = _with_truth(table, labels, claim)
+    flows["truth_capture_kind"] = capture.manifest.kind
+    flows["truth_capture_name"] = place.name
     return _Part(
-        place.name, capture.sha256, "", labelled, unlabelled, tuple(sorted(capture.manifest.tools.items()))
+        place.name,
+        capture.sha256,
+        flows=flows,
+        unlabelled=int((claim < 0).sum()),
+        unseen=len(labels) - len(set(claim[claim >= 0])),
+        versions=tuple(sorted(capture.manifest.tools.items())),
     )
+
+
+def _fault(table: pd.DataFrame, manifest: Manifest) -> str:
+    """Why a capture that opens is not the whole of what was captured; empty when it is."""
+    if broken := next((one["error"] for one in table.attrs["captures"].values() if one["error"]), ""):
+        return str(broken)
+    found = table.attrs["packets"]
+    return f"{found} packets, the manifest says {manifest.packets}" if found != manifest.packets else ""
 
 
 def _flows(capture: Capture, cache: Path | None) -> pd.DataFrame:
@@ -110,7 +150,10 @@ def _flows(capture: Capture, cache: Path | None) -> pd.DataFrame:
         return flow.read(capture.path)
     kept = cache / f"{capture.sha256[:32]}-schema{SCHEMA_VERSION}.parquet"
     if kept.exists():
-        return flow.from_parquet(kept)
+        try:
+            return flow.from_parquet(kept)
+        except InputError as error:
+            log.warning("%s; read anew", error)
     table = flow.read(capture.path)
     cache.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".partial")
@@ -119,15 +162,32 @@ def _flows(capture: Capture, cache: Path | None) -> pd.DataFrame:
     return table
 
 
-def _label(table: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Join on the five-tuple in either direction (a UDP flow's first packet may come from the responder)."""
-    forward = labels[KEY + TRUTH]
-    swapped = forward.rename(columns={"src": "dst", "sport": "dport", "dst": "src", "dport": "sport"})
-    both = pd.concat([forward, swapped], ignore_index=True).drop_duplicates(KEY)
-    both = both.rename(columns={name: f"truth_{name}" for name in TRUTH})
-    joined = table.merge(both, on=KEY, how="left", validate="many_to_one")
-    known = joined["truth_class"].notna()
-    return joined[known].reset_index(drop=True), int((~known).sum())
+def claims_of(table: pd.DataFrame, labels: pd.DataFrame) -> NDArray[np.int64]:
+    """Position in `labels` of the label that claims each flow, -1 where none does.
+
+    The five-tuple is looked up in both directions (a UDP flow's first packet may come from the responder); where it
+    recurs, the label that began last before the flow counts, as in the capture's packet comments.
+    """
+    begun: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    for place, (proto, src, sport, dst, dport, t_ns) in enumerate(labels[[*KEY, "t_first_ns"]].to_numpy()):
+        begun.setdefault((proto, src, sport, dst, dport), []).append((t_ns - EARLY_NS, place))
+    swapped = {(proto, dst, dport, src, sport): v for (proto, src, sport, dst, dport), v in begun.items()}
+    known = {key: sorted(when) for key, when in (swapped | begun).items()}
+    claims = [
+        _latest(known.get(tuple(row[:-1]), []), row[-1]) for row in table[[*KEY, "t_first_ns"]].to_numpy()
+    ]
+    return np.array(claims, dtype=np.int64)
+
+
+def _latest(begun: list[tuple[int, int]], t_ns: int) -> int:
+    before = [place for start_ns, place in begun if start_ns <= t_ns]
+    return before[-1] if before else begun[0][1] if begun else -1
+
+
+def _with_truth(table: pd.DataFrame, labels: pd.DataFrame, claim: NDArray[np.int64]) -> pd.DataFrame:
+    flows = table[claim >= 0].reset_index(drop=True)
+    truth = labels[TRUTH].iloc[claim[claim >= 0]].add_prefix("truth_").reset_index(drop=True)
+    return pd.concat([flows, truth], axis=1)
 
 
 def _join(folder: Path, parts: list[_Part]) -> Corpus:
@@ -139,7 +199,7 @@ def _join(folder: Path, parts: list[_Part]) -> Corpus:
     identity = [
         _identity(row) for row in flows[["pkt_dir", "pkt_len", "first_payload_c2s"]].itertuples(index=False)
     ]
-    repeated = pd.Series(identity).duplicated().to_numpy()
+    repeated = pd.DataFrame({"kind": flows["truth_capture_kind"], "of": identity}).duplicated().to_numpy()
     versions = {name: version for p in parts for name, version in p.versions}
     return Corpus(
         flows=flows[~repeated].reset_index(drop=True),
@@ -148,6 +208,7 @@ def _join(folder: Path, parts: list[_Part]) -> Corpus:
         unlabelled=sum(p.unlabelled for p in parts),
         duplicates=int(repeated.sum()),
         versions=versions,
+        unseen=sum(p.unseen for p in parts),
     )
 
 

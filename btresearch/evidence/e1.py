@@ -13,7 +13,7 @@ from btresearch.evidence import claims, figure, report
 from btresearch.evidence.corpus import Corpus, load
 from btresearch.evidence.evidence import Evidence
 from btresearch.evidence.judge import verdicts
-from btresearch.evidence.matrix import matrix
+from btresearch.evidence.matrix import matrix, tally
 
 TITLE = "what published detectors see in clear text, MSE/PE, SSL torrents and btls"
 SEED = 20100727
@@ -39,14 +39,15 @@ def evidence(
     say = progress or (lambda _: None)
     corpus = load(captures, cache=cache, jobs=jobs, progress=lambda k, n: say(f"flows: {k} of {n} captures"))
     judged, skipped = verdicts(corpus, detectors, progress=lambda name: say(f"detector: {name}"))
-    table = matrix(corpus, judged, seed=seed)
+    counted = tally(corpus, judged)
+    table = matrix(counted, seed=seed)
     versions = dict(corpus.versions) | {"btresearch": __version__}
     versions |= {f"detector {name}": str(version) for name, version in _versions(judged)}
     return Evidence(
         "E1",
         TITLE,
         table,
-        claims.findings(table),
+        claims.findings(counted, seed=seed),
         corpus.inputs,
         versions,
         seed,
@@ -64,7 +65,8 @@ def _notes(corpus: Corpus, skipped: tuple[str, ...]) -> tuple[str, ...]:
     notes = [
         f"{len(corpus.flows)} labelled flows of {sessions} capture sessions; capture kind: {kinds}.",
         f"{corpus.duplicates} flows dropped as identical to another (same sizes, directions and first payload).",
-        f"{corpus.unlabelled} flows that no actor claimed were dropped.",
+        f"{corpus.alike} of those kept send the same sequence of payload sizes as another.",
+        f"{corpus.unlabelled} flows that no actor claimed were dropped; {corpus.unseen} claimed flows left no packet.",
         "Flows of one session are not independent: session_low and session_high resample whole sessions.",
         "Cover traffic is made by programs in this lab, not by people: false-positive rates are lab rates.",
     ]

@@ -31,12 +31,26 @@ def session_bootstrap(
     0 or 1 in every session gives a point: read the exact bound then.
     """
     codes, names = _codes(sessions)
-    if len(names) < 2:
+    flagged = np.bincount(codes, weights=hits.astype(np.float64), minlength=len(names))
+    sizes = np.bincount(codes, minlength=len(names))
+    return resampled(
+        flagged.astype(np.float64), sizes.astype(np.float64), seed=seed, draws=draws, level=level
+    )
+
+
+def resampled(
+    hits: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    *,
+    seed: int,
+    draws: int = 2000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """`session_bootstrap` of sessions that are counted already: hits and flows (at least one) of each."""
+    if len(sizes) < 2:
         return 0.0, 1.0
-    flagged = np.bincount(codes, weights=hits.astype(float), minlength=len(names))
-    sizes = np.bincount(codes, minlength=len(names)).astype(float)
-    picks = np.random.default_rng(seed).integers(0, len(names), size=(draws, len(names)))
-    rates = flagged[picks].sum(axis=1) / sizes[picks].sum(axis=1)
+    picks = np.random.default_rng(seed).integers(0, len(sizes), size=(draws, len(sizes)))
+    rates = hits[picks].sum(axis=1) / sizes[picks].sum(axis=1)
     low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

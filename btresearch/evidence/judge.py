@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from btresearch.detect import Detector, Trainable, detectors
-from btresearch.detect.contract import check
+from btresearch.detect import Detector, Trainable, select
+from btresearch.detect.contract import abstain, answers, check
 from btresearch.detect.infohash_scan import InfohashScan
 from btresearch.detect.registry import narrow
 from btresearch.errors import MissingTool
 from btresearch.evidence.corpus import Corpus
 
 FOLDS = 4
+TABLE = ("row", "detector", "version", "score", "verdict", "why")
 NEVER_IN_FIXED_MODEL = ("btls_", "ssl_torrent")
 """The literature's model has never met these; the adaptive attacker (A3) has."""
 
@@ -32,21 +33,23 @@ def verdicts(
 
     Returns: the verdict table (row, detector, version, score, verdict, why), where `row` indexes
     `corpus.flows`, and one line for each detector that this machine can't run.
+
+    Raises:
+        DetectorError: `names` holds one that is unknown.
     """
-    tables, skipped = [], []
-    for name, detector in sorted(detectors().items()):
-        if names is not None and name not in set(names):
-            continue
+    tables, skipped = [pd.DataFrame(columns=list(TABLE))], []
+    for detector in select(None if names is None else list(names)):
         if progress:
-            progress(name)
+            progress(detector.name)
         try:
-            tables += _tables(name, detector, corpus)
+            tables += _tables(detector, corpus)
         except MissingTool as missing:
-            skipped.append(f"{name}: {missing}")
-    return pd.concat(tables, ignore_index=True), tuple(skipped)
+            skipped.append(f"{detector.name}: {missing}")
+    return pd.concat(tables[1:] or tables, ignore_index=True), tuple(skipped)
 
 
-def _tables(name: str, detector: Detector, corpus: Corpus) -> list[pd.DataFrame]:
+def _tables(detector: Detector, corpus: Corpus) -> list[pd.DataFrame]:
+    name = detector.name
     if isinstance(detector, InfohashScan):
         detector = replace(detector, infohashes=frozenset(corpus.infohashes))
     if not isinstance(detector, Trainable):
@@ -78,8 +81,8 @@ def _table(name: str, detector: Detector, judged: pd.DataFrame) -> pd.DataFrame:
 def cross_fitted(detector: Trainable, flows: pd.DataFrame, *, adaptive: bool) -> pd.DataFrame:
     """Verdicts in which no flow is judged by a model that saw its capture session.
 
-    Folds are whole sessions; a flow whose truth has fewer than two sessions is still judged, by a model of
-    the other folds.
+    Folds are whole sessions, and a model learns from captures of the judged flow's kind alone (wire or
+    packetised). A flow for which there is no other session to learn from gets `abstain`.
     """
     fold = session_folds(flows)
     truth = flows.apply(protocol_name, axis=1)
@@ -88,14 +91,20 @@ def cross_fitted(detector: Trainable, flows: pd.DataFrame, *, adaptive: bool) ->
         if adaptive
         else ~flows["truth_transport"].str.startswith(NEVER_IN_FIXED_MODEL)
     )
-    parts = []
-    for k in np.unique(fold):
-        train = flows[usable & (fold != k)]
-        if train.empty:
-            continue
-        fitted = detector.fit(narrow(train, detector), truth[train.index], train["truth_session"])
-        parts.append(judge(fitted, flows[fold == k]))
+    kinds, parts = flows["truth_capture_kind"], []
+    for (kind, k), judged in flows.groupby([kinds, fold]):
+        train = flows[usable & (fold != k) & (kinds == kind)]
+        parts.append(_fitted(detector, train, truth, judged))
     return pd.concat(parts).sort_index()
+
+
+def _fitted(
+    detector: Trainable, train: pd.DataFrame, truth: pd.Series[str], judged: pd.DataFrame
+) -> pd.DataFrame:
+    if train.empty:
+        return answers(judged.index, [abstain("no other session to learn from")] * len(judged))
+    fitted = detector.fit(narrow(train, detector), truth[train.index], train["truth_session"])
+    return judge(fitted, judged)
 
 
 def session_folds(flows: pd.DataFrame) -> NDArray[np.int64]:

@@ -7,23 +7,23 @@ from typing import Any
 import pandas as pd
 
 from btresearch.evidence.corpus import Corpus
-from btresearch.evidence.intervals import clopper_pearson, session_bootstrap
+from btresearch.evidence.intervals import clopper_pearson, resampled
 
 CELL = ["detector", "transport", "shape", "client", "capture", "class"]
 COLUMNS = [
     "detector", "transport", "shape", "client", "n", "flagged", "rate", "low", "high",
     "named", "abstained", "sessions", "session_low", "session_high", "class", "capture",
 ]  # fmt: skip
+COUNTS = ["n", "flagged", "named", "abstained"]
 ACTED_ON = ("bittorrent", "flagged")
 
 
-def matrix(corpus: Corpus, verdicts: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """One row per detector, transport, shape, client and capture kind.
+def tally(corpus: Corpus, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """`COUNTS` per detector, transport, shape, client, capture kind and session: what rates are made of.
 
     `flagged` counts verdicts that a censor would act on (`bittorrent` or `flagged`), `named` those that say
-    BitTorrent, `abstained` those where the detector does not apply; all three are out of `n`, every flow of
-    the cell. `low`/`high`: Clopper-Pearson 95 %; `session_low`/`session_high`: session bootstrap 95 %. For
-    cover traffic `client` is the kind of cover. Wire and packetised captures never share a row.
+    BitTorrent, `abstained` those where the detector does not apply; all three are out of `n`, every flow. For
+    cover traffic `client` is the kind of cover.
     """
     truth = corpus.flows[
         ["truth_transport", "truth_shape", "truth_class", "truth_session", "truth_capture_kind"]
@@ -32,24 +32,36 @@ def matrix(corpus: Corpus, verdicts: pd.DataFrame, *, seed: int) -> pd.DataFrame
         columns={"capture_kind": "capture"}
     )
     truth["client"] = corpus.flows.apply(pair_name, axis=1)
-    joined = verdicts.join(truth, on="row")
+    joined = verdicts.join(truth, on="row").assign(
+        n=1,
+        flagged=verdicts["verdict"].isin(ACTED_ON).astype(int),
+        named=verdicts["verdict"].eq("bittorrent").astype(int),
+        abstained=verdicts["verdict"].eq("abstain").astype(int),
+    )
+    return joined.groupby([*CELL, "session"], sort=True)[COUNTS].sum().reset_index()
+
+
+def matrix(counted: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """One row per detector, transport, shape, client and capture kind, from the table of `tally`.
+
+    `rate` is flagged / n; `low`/`high`: Clopper-Pearson 95 %; `session_low`/`session_high`: session bootstrap
+    95 %. Wire and packetised captures never share a row.
+    """
     cells = [
         _cell(dict(zip(CELL, key, strict=True)), group, seed)
-        for key, group in joined.groupby(CELL, sort=True)
+        for key, group in counted.groupby(CELL, sort=True)
     ]
     return pd.DataFrame(cells, columns=COLUMNS)
 
 
-def _cell(names: dict[str, Any], group: pd.DataFrame, seed: int) -> dict[str, Any]:
-    hits = group["verdict"].isin(ACTED_ON).to_numpy()
-    n, flagged = len(group), int(hits.sum())
+def _cell(names: dict[str, Any], sessions: pd.DataFrame, seed: int) -> dict[str, Any]:
+    n, flagged, named, abstained = (int(sessions[count].sum()) for count in COUNTS)
     low, high = clopper_pearson(flagged, n)
-    session_low, session_high = session_bootstrap(hits, list(group["session"]), seed=seed)
+    hits, sizes = (sessions[count].to_numpy(float) for count in ("flagged", "n"))
+    session_low, session_high = resampled(hits, sizes, seed=seed)
     return names | {
         "n": n, "flagged": flagged, "rate": flagged / n, "low": low, "high": high,
-        "named": int((group["verdict"] == "bittorrent").sum()),
-        "abstained": int((group["verdict"] == "abstain").sum()),
-        "sessions": group["session"].nunique(),
+        "named": named, "abstained": abstained, "sessions": len(sessions),
         "session_low": session_low, "session_high": session_high,
     }  # fmt: skip
 
@@ -62,10 +74,10 @@ def pair_name(row: pd.Series[Any]) -> str:
     return client if client == server else f"{client}>{server}"
 
 
-def pooled(table: pd.DataFrame, **where: str | tuple[str, ...]) -> pd.Series[int]:
-    """`flagged`, `named`, `abstained` and `n` summed over the rows that match; a tuple matches any of its values."""
-    chosen = table
+def pooled(counted: pd.DataFrame, **where: str | tuple[str, ...]) -> pd.DataFrame:
+    """`COUNTS` per session, summed over the rows that match; a tuple matches any of its values."""
+    chosen = counted
     for column, value in where.items():
         wanted = value if isinstance(value, tuple) else (value,)
         chosen = chosen[chosen[column.rstrip("_")].isin(wanted)]
-    return chosen[["flagged", "named", "abstained", "n"]].sum().astype(int)
+    return chosen.groupby("session")[COUNTS].sum()

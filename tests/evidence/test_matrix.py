@@ -10,7 +10,7 @@ from btresearch.evidence.corpus import Corpus
 from btresearch.evidence.e1 import write
 from btresearch.evidence.evidence import Evidence
 from btresearch.evidence.judge import protocol_name, session_folds
-from btresearch.evidence.matrix import COLUMNS, matrix, pooled
+from btresearch.evidence.matrix import COLUMNS, matrix, pooled, tally
 
 
 def truth(n: int, **fields: str) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def cell(table: pd.DataFrame, client: str, capture: str = "wire") -> pd.Series:
 
 
 def test_counts(corpus: Corpus, verdicts: pd.DataFrame) -> None:
-    table = matrix(corpus, verdicts, seed=1)
+    table = matrix(tally(corpus, verdicts), seed=1)
     assert list(table.columns) == COLUMNS
     lt = cell(table, "libtorrent")
     assert (lt["n"], lt["flagged"], lt["named"], lt["abstained"], lt["sessions"]) == (8, 7, 1, 1, 4)
@@ -60,47 +60,73 @@ def test_counts(corpus: Corpus, verdicts: pd.DataFrame) -> None:
 
 
 def test_pairs_and_covers_are_named(corpus: Corpus, verdicts: pd.DataFrame) -> None:
-    table = matrix(corpus, verdicts, seed=1)
+    table = matrix(tally(corpus, verdicts), seed=1)
     assert set(table["client"]) == {"libtorrent", "btresearch>libtorrent", "httpx_h2"}
 
 
 def test_wire_and_packetised_never_share_a_cell(corpus: Corpus, verdicts: pd.DataFrame) -> None:
-    table = matrix(corpus, verdicts, seed=1)
+    table = matrix(tally(corpus, verdicts), seed=1)
     assert cell(table, "libtorrent", "packetised")["n"] == 2
 
 
-def test_pooled_sums_matching_cells(corpus: Corpus, verdicts: pd.DataFrame) -> None:
-    table = matrix(corpus, verdicts, seed=1)
-    mse = pooled(table, detector="fet", transport=("mse_rc4",))
-    assert (mse["flagged"], mse["named"], mse["abstained"], mse["n"]) == (7, 1, 1, 14)
-    assert pooled(table, detector="fet", class_="cover")["n"] == 8
+def test_pooled_sums_matching_cells_by_session(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    counted = tally(corpus, verdicts)
+    mse = pooled(counted, detector="fet", transport=("mse_rc4",))
+    assert list(mse.sum()[["flagged", "named", "abstained", "n"]]) == [7, 1, 1, 14]
+    assert len(mse) == 10  # four sessions of each client on the wire, two packetised
+    assert pooled(counted, detector="fet", class_="cover")["n"].sum() == 8
+
+
+def claim(**fields: object) -> claims.Claim:
+    base = {
+        "id": "x", "question": 1, "adversary": "", "text": "", "caveat": "hm.", "detector": "fet",
+        "where": {"client": "libtorrent", "capture": "wire"}, "at_least": 0.0, "at_most": 1.0,
+    }  # fmt: skip
+    return claims.Claim(**base | fields)
 
 
 def test_a_claim_may_count_named_flows_or_leave_out_abstentions(
     corpus: Corpus, verdicts: pd.DataFrame
 ) -> None:
-    table = matrix(corpus, verdicts, seed=1)
-    base = {
-        "detector": "fet",
-        "where": {"client": "libtorrent", "capture": "wire"},
-        "at_least": 0.0,
-        "at_most": 1.0,
-    }
-    about = {"id": "x", "question": 1, "adversary": "", "text": "", "caveat": ""}
-    assert "1 of 8 named" in claims.Claim(**base, **about, counts="named").check(table).result
-    assert "7 of 7 flagged" in claims.Claim(**base, **about, applicable=True).check(table).result
+    counted = tally(corpus, verdicts)
+    assert "1 of 8 named" in claim(counts="named").check(counted).result
+    found = claim(applicable=True).check(counted)
+    assert found.n == 7
+    assert "7 of 7 flagged" in found.result
+
+
+def test_a_claim_gives_the_interval_by_session_and_its_revision(
+    corpus: Corpus, verdicts: pd.DataFrame
+) -> None:
+    found = claim(revised="later.").check(tally(corpus, verdicts))
+    assert "in 4 sessions" in found.result
+    assert "by session" in found.result
+    assert found.caveat == "hm. Revised: later."
+
+
+def test_an_all_or_nothing_rate_claims_no_certainty_by_session(
+    corpus: Corpus, verdicts: pd.DataFrame
+) -> None:
+    cover = claim(where={"class_": "cover"}).check(tally(corpus, verdicts)).result
+    assert "by session" not in cover
+    assert "0.0% to 36.9% if flows were independent" in cover
 
 
 def test_a_missing_detector_is_not_measured(corpus: Corpus, verdicts: pd.DataFrame) -> None:
-    found = {f.id: f for f in claims.findings(matrix(corpus, verdicts, seed=1))}
-    assert found["ndpi-btls"].holds is None
-    assert found["fet-mse"].holds is False
-    assert found["fet-cover"].holds is True
-    assert "a bound of 37.50%" in found["fet-cover"].result
+    found = {f.id: f for f in claims.findings(tally(corpus, verdicts))}
+    assert found["ndpi-btls [wire]"].holds is None
+    assert found["fet-mse [wire]"].holds is False
+    assert found["fet-cover [wire]"].holds is True
+    assert "a bound of 37.50%" in found["fet-cover [wire]"].result
+
+
+def test_a_claim_never_pools_wire_and_packetised(corpus: Corpus, verdicts: pd.DataFrame) -> None:
+    found = {f.id: f for f in claims.findings(tally(corpus, verdicts))}
+    assert (found["fet-mse [wire]"].n, found["fet-mse [packetised]"].n) == (12, 2)
 
 
 def test_failures_come_first(corpus: Corpus, verdicts: pd.DataFrame) -> None:
-    order = [f.holds for f in claims.findings(matrix(corpus, verdicts, seed=1))]
+    order = [f.holds for f in claims.findings(tally(corpus, verdicts))]
     assert order == sorted(order, key=[False, None, True].index)
 
 
@@ -125,9 +151,16 @@ def test_protocol_names(corpus: Corpus) -> None:
 def test_written_report_is_one_file_that_says_it_all(
     corpus: Corpus, verdicts: pd.DataFrame, tmp_path
 ) -> None:
-    table = matrix(corpus, verdicts, seed=1)
+    table = matrix(tally(corpus, verdicts), seed=1)
     found = Evidence(
-        "E1", "a <title>", table, claims.findings(table), corpus.inputs, {"x": "1"}, 7, ("one note",)
+        "E1",
+        "a <title>",
+        table,
+        claims.findings(tally(corpus, verdicts)),
+        corpus.inputs,
+        {"x": "1"},
+        7,
+        ("one note",),
     )
     drawn = write(found, tmp_path)
     page = (tmp_path / "index.html").read_text()
@@ -138,12 +171,12 @@ def test_written_report_is_one_file_that_says_it_all(
     back = pd.read_csv(tmp_path / "E1.csv", keep_default_na=False)
     assert list(back.columns) == COLUMNS
     assert len(pd.read_parquet(tmp_path / "E1.parquet")) == len(table)
-    assert drawn._repr_html_().count("<li>") == len(claims.CLAIMS)
+    assert drawn._repr_html_().count("<li>") == 2 * len(claims.CLAIMS)  # wire and packetised
     assert report.page(drawn) == page
 
 
 def test_figure_is_reproducible(corpus: Corpus, verdicts: pd.DataFrame, tmp_path) -> None:
-    table = matrix(corpus, verdicts, seed=1)
+    table = matrix(tally(corpus, verdicts), seed=1)
     first = figure.save(figure.figure(table), tmp_path / "a")
     second = figure.save(figure.figure(table), tmp_path / "b")
     assert first["svg"].read_bytes() == second["svg"].read_bytes()
