@@ -1,7 +1,8 @@
-"""One worker thread between the event loop and the disk: hash, write, read ahead.
+"""A few worker threads between the event loop and the disk: hash, write, read ahead.
 
-hashlib, pread and pwrite release the GIL, so a piece is hashed and written while the loop moves the next
-one. Results come back in batches: one wake-up of the loop serves every job done since the last.
+hashlib, pread and pwrite release the GIL, so pieces are hashed and written while the loop moves the next
+ones. A worker that is done with a system call may wait for the GIL as long as the loop is busy, so there are
+several. Results come back in batches: one wake-up of the loop serves every job done since the last.
 """
 
 from __future__ import annotations
@@ -18,20 +19,28 @@ from typing import Self
 from btresearch.session.errors import StorageError
 from btresearch.session.storage import Storage
 
+WORKERS = 3
+
 Buffer = bytes | bytearray | memoryview
 
 
 class Disk:
-    """Jobs in, callbacks on the loop out; in order."""
+    """Jobs in, callbacks on the loop out; jobs run side by side, so none may rely on another."""
 
     def __init__(self, storage: Storage, *, on_error: Callable[[StorageError], None]) -> None:
         self.storage = storage
         self._on_error = on_error
         self._jobs: SimpleQueue[Callable[[], Callable[[], None]] | None] = SimpleQueue()
         self._done: deque[Callable[[], None]] = deque()
+        self._woken = False
+        self._open = 0
+        self._idle: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._thread = Thread(target=self._work, name="btresearch-disk", daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._work, name="btresearch-disk", daemon=True) for _ in range(WORKERS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def verify_and_write(self, index: int, data: Buffer, digest: bytes, done: Callable[[bool], None]) -> None:
         """Hash the piece; write it if its SHA-1 (BEP 3) is `digest`; then `done(is_good)` on the loop."""
@@ -43,7 +52,7 @@ class Disk:
                 self.storage.write(index * self.storage.layout.piece_length_bytes, data)
             return lambda: done(good)
 
-        self._jobs.put(job)
+        self._put(job)
 
     def read(self, start: int, length: int, done: Callable[[bytes], None]) -> None:
         """Read from the piece stream, then `done(bytes)` on the loop."""
@@ -52,27 +61,22 @@ class Disk:
             data = self.storage.read(start, length)
             return lambda: done(data)
 
-        self._jobs.put(job)
+        self._put(job)
 
     def call(self, work: Callable[[], None]) -> None:
-        """Run `work` in the thread, after what was put before it."""
+        """Run `work` in a worker."""
 
         def job() -> Callable[[], None]:
             work()
             return _nothing
 
-        self._jobs.put(job)
+        self._put(job)
 
     async def drain(self) -> None:
-        """Until every job put so far is done and its callback has run."""
-        finished: asyncio.Future[None] = self._loop.create_future()
-
-        def finish() -> None:
-            if not finished.done():
-                finished.set_result(None)
-
-        self._jobs.put(lambda: finish)
-        await finished
+        """Until every job is done and its callback has run."""
+        while self._open:
+            self._idle = self._idle or self._loop.create_future()
+            await self._idle
 
     def __enter__(self) -> Self:
         return self
@@ -83,10 +87,16 @@ class Disk:
         self.close()
 
     def close(self) -> None:
-        """End the thread after what is queued; callbacks that have not run yet never will."""
-        self._jobs.put(None)
-        self._thread.join()
+        """End the workers after what is queued; callbacks that have not run yet never will."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
         self._done.clear()
+
+    def _put(self, job: Callable[[], Callable[[], None]]) -> None:
+        self._open += 1
+        self._jobs.put(job)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -94,9 +104,9 @@ class Disk:
                 callback = job()
             except StorageError as error:
                 callback = _bind(self._on_error, error)
-            first = not self._done
             self._done.append(callback)
-            if first:
+            if not self._woken:
+                self._woken = True
                 self._wake()
 
     def _wake(self) -> None:
@@ -106,8 +116,14 @@ class Disk:
             self._done.clear()
 
     def _deliver(self) -> None:
+        # Before the first look: a worker that appends after the last one sees that it must wake us again.
+        self._woken = False
         while self._done:
+            self._open -= 1
             self._done.popleft()()
+        if not self._open and self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
 
 
 def _nothing() -> None:
