@@ -19,7 +19,17 @@ CURL = find_command("curl") or "curl"
 
 def _arguments(steps: asyncmain.Steps, folder: Path) -> list[str]:
     peer, host, root = TASK["peer"], TASK["site"]["host"], TASK["site"]["root"]
-    arguments = ["--silent", "--show-error", "--fail", "--http2", "--cacert", root, "--noproxy", "*"]
+    arguments = [
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--fail-early",
+        "--http2",
+        "--cacert",
+        root,
+        "--noproxy",
+        "*",
+    ]
     arguments += ["--resolve", f"{host}:{peer['port']}:{peer['address']}"]
     for number, step in enumerate(steps):
         arguments += [
