@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -57,11 +58,12 @@ class Evidence:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<li><b>{f.id}</b> {f.claim} <i>{f.verdict}</i>: {f.result}</li>" for f in self.findings
+            f"<li><b>{escape(f.id)}</b> {escape(f.claim)} <i>{f.verdict}</i>: {escape(f.result)}</li>"
+            for f in self.findings
         )
         picture = self.figures.get("png")
-        image = f'<img alt="{self.title}" src="{data_uri(picture)}">' if picture else ""
-        return f"<h3>{self.claim}: {self.title}</h3>{image}<ul>{rows}</ul>"
+        image = f'<img alt="{escape(self.title)}" src="{data_uri(picture)}">' if picture else ""
+        return f"<h3>{self.claim}: {escape(self.title)}</h3>{image}<ul>{rows}</ul>"
 
 
 def data_uri(picture: Path) -> str:

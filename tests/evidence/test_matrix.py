@@ -172,6 +172,7 @@ def test_written_report_is_one_file_that_says_it_all(
     assert list(back.columns) == COLUMNS
     assert len(pd.read_parquet(tmp_path / "E1.parquet")) == len(table)
     assert drawn._repr_html_().count("<li>") == 2 * len(claims.CLAIMS)  # wire and packetised
+    assert "<title>" not in drawn._repr_html_()
     assert report.page(drawn) == page
 
 
