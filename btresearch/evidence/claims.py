@@ -192,7 +192,7 @@ CLAIMS = (
         "Trained on btls, SPID misses at least half of the flows in the default shape.",
         "spid_adaptive", {"transport": BTLS, "shape": "rechunk"}, 0.0, 0.5,
         "We predict this claim to be at risk: btls is a different program than the cover, and SPID sees that too: "
-        "the size and bytes of its ClientHello without SNI, too, not its bulk alone.",
+        "its handshake too, not its bulk alone (see the shortcut controls below the matrix).",
         revised="said 'no better than chance', which the same limit of one half does not measure.",
     ),
     Claim(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from btresearch import __version__
-from btresearch.evidence import claims, figure, report
+from btresearch.evidence import claims, figure, report, shortcuts
 from btresearch.evidence.corpus import Corpus, load
 from btresearch.evidence.evidence import Evidence
 from btresearch.evidence.judge import verdicts
@@ -74,6 +74,7 @@ def _notes(corpus: Corpus, skipped: tuple[str, ...]) -> tuple[str, ...]:
         notes.append(
             "Packetised captures are built from recorded socket reads and writes: no loss, no real RTT."
         )
+    notes += shortcuts.notes(corpus.flows)
     notes += [f"capture refused: {name}: {reason}" for name, reason in corpus.refused.items()]
     return tuple(notes + [f"detector skipped: {line}" for line in skipped])
 
