@@ -10,7 +10,7 @@ from typing import Any
 from btresearch.bench.usage import cpu_s, peak_rss_mb, say
 from btresearch.peer import Torrent
 from btresearch.session import Progress, get, seed
-from btresearch.session.loop import loop_factory
+from btresearch.session.loop import run
 
 
 async def serve(task: dict[str, Any]) -> None:
@@ -57,8 +57,7 @@ async def fetch(task: dict[str, Any]) -> None:
 def main() -> None:
     """Do the task on the command line."""
     task = json.loads(sys.argv[1])
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run({"seed": serve, "leech": fetch}[task["role"]](task))
+    run({"seed": serve, "leech": fetch}[task["role"]](task))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 hashlib, pread and pwrite release the GIL, so pieces are hashed and written while the loop moves the next
 ones. A worker that is done with a system call may wait for the GIL as long as the loop is busy, so there are
-several. Results come back in batches: one wake-up of the loop serves every job done since the last.
+two. Results come back in batches: one wake-up of the loop serves every job done since the last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Self
 from btresearch.session.errors import StorageError
 from btresearch.session.storage import Storage
 
-WORKERS = 3
+WORKERS = 2
 
 Buffer = bytes | bytearray | memoryview
 

@@ -39,6 +39,7 @@ class Storage:
         self._open: OrderedDict[int, int] = OrderedDict()
         self._lock = Lock()
         self._closed = False
+        self._evicts = len(self.files) > MAX_OPEN_FILES
 
     @classmethod
     def create(cls, torrent: Torrent, folder: Path) -> Storage:
@@ -112,7 +113,7 @@ class Storage:
             try:
                 found = list(_holes(fd, file.length_bytes))
             finally:
-                os.close(fd)
+                self._give_back(fd)
             runs += [(file.offset_bytes + start, length) for start, length in found]
         return runs
 
@@ -151,9 +152,14 @@ class Storage:
         return fd
 
     def _borrow(self, index: int) -> int:
-        # A duplicate, so that eviction by another thread can't close it under a read.
         with self._lock:
-            return os.dup(self._descriptor(index))
+            fd = self._descriptor(index)
+            # A duplicate, so that eviction by another thread can't close it under a read.
+            return os.dup(fd) if self._evicts else fd
+
+    def _give_back(self, fd: int) -> None:
+        if self._evicts:
+            os.close(fd)
 
     def _pread(self, span: Span) -> bytes:
         fd = self._borrow(span.file)
@@ -162,7 +168,7 @@ class Storage:
         except OSError as error:
             raise explain(error, self._name(span.file)) from error
         finally:
-            os.close(fd)
+            self._give_back(fd)
 
     def _pwrite(self, span: Span, view: memoryview) -> None:
         fd = self._borrow(span.file)
@@ -173,7 +179,7 @@ class Storage:
         except OSError as error:
             raise explain(error, self._name(span.file)) from error
         finally:
-            os.close(fd)
+            self._give_back(fd)
 
     def _stamp(self, index: int) -> tuple[int, int]:
         try:
