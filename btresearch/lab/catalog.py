@@ -93,6 +93,7 @@ KINDS = {
     "websocket_chat": Kind(AIOHTTP, WEB_SERVER, "websocket"),
     "long_poll": Kind(AIOHTTP, WEB_SERVER, "long_poll"),
     "chrome_pages": Kind(CURL_CFFI, H2_SERVER, "pages", "chrome"),
+    "chrome_by_address": Kind(CURL_CFFI, H2_SERVER, "pages_by_address", "chrome"),
     "firefox_pages": Kind(CURL_CFFI, H2_SERVER, "pages", "firefox"),
     "safari_pages": Kind(CURL_CFFI, H2_SERVER, "pages", "safari"),
     "bulk": Kind(CURL_CFFI, WEB_SERVER, "bulk", "chrome"),

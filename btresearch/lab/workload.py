@@ -90,6 +90,7 @@ def _long_poll(rng: random.Random, _total: int) -> list[Step]:
 
 
 BEHAVIOURS: dict[str, Callable[[random.Random, int], list[Step]]] = {
+    "pages_by_address": _pages,
     "pages": _pages,
     "download": _download,
     "bulk": _bulk,
