@@ -1,0 +1,62 @@
+"""Whom to dial, and when again."""
+
+from __future__ import annotations
+
+from btresearch.session.address import Address
+from btresearch.session.dialer import (
+    FIRST_BACKOFF_NS,
+    MAX_BACKOFF_NS,
+    MAX_DIALLING,
+    MAX_FAILURES,
+    MAX_KNOWN,
+    Dialer,
+)
+
+HERE, THERE = Address("192.0.2.1", 1), Address("192.0.2.2", 2)
+
+
+def test_an_address_is_dialled_once_at_a_time() -> None:
+    dialer = Dialer()
+    dialer.add([HERE, THERE, HERE])
+    assert dialer.due(0, 10) == [HERE, THERE]
+    assert dialer.due(0, 10) == []
+    dialer.ended(HERE, 0, was_useful=False)
+    assert dialer.due(FIRST_BACKOFF_NS - 1, 10) == []
+    assert dialer.due(FIRST_BACKOFF_NS, 10) == [HERE]
+
+
+def test_pauses_double_up_to_a_bound_and_strangers_are_given_up() -> None:
+    dialer = Dialer()
+    dialer.add([HERE])
+    dialer.add([THERE], patient=True)
+    pauses = []
+    for _ in range(MAX_FAILURES + 6):
+        dialer.due(1 << 62, 10)
+        dialer.ended(HERE, 0, was_useful=False)
+        pauses.append(dialer.ended(THERE, 0, was_useful=False))
+    assert pauses[:3] == [FIRST_BACKOFF_NS, 2 * FIRST_BACKOFF_NS, 4 * FIRST_BACKOFF_NS]
+    assert pauses[-1] == MAX_BACKOFF_NS
+    assert dialer.due(1 << 62, 10) == [THERE]
+
+
+def test_a_useful_peer_begins_anew() -> None:
+    dialer = Dialer()
+    dialer.add([HERE])
+    for _ in range(3):
+        dialer.ended(HERE, 0, was_useful=False)
+    assert dialer.failures(HERE) == 3
+    assert dialer.ended(HERE, 0, was_useful=True) == FIRST_BACKOFF_NS
+    assert dialer.failures(HERE) == 1
+
+
+def test_bounds_and_forgetting() -> None:
+    dialer = Dialer()
+    dialer.add(Address("192.0.2.1", port) for port in range(1, MAX_KNOWN + 100))
+    assert len(dialer.due(0, 10_000)) == MAX_DIALLING
+    assert dialer.due(0, -3) == []
+    dialer.forget("192.0.2.1")
+    assert dialer.due(0, 10) == []
+    dialer.add([THERE])
+    dialer.discard(THERE)
+    assert dialer.ended(THERE, 0, was_useful=True) == 0
+    assert dialer.due(1 << 62, 10) == []
