@@ -160,7 +160,7 @@ class Ndpi:
     """The engine over the first frames of each flow. Raises MissingTool without nfstream."""
 
     name: str = "ndpi"
-    version: str = "1"
+    version: str = "2"
     cites: tuple[str, ...] = (
         "nDPI 5.0.0 inside nfstream 6.6.0 (github.com/nfstream/nfstream, github.com/ntop/nDPI)",
     )

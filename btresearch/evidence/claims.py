@@ -111,7 +111,7 @@ CLAIMS = (
         "ndpi-btls-risk", 1, "A0 entry-level gateway (stand-in)",
         "Nor does it raise a risk on BitTorrent over TLS that counts as a suspicion here.",
         "ndpi", {"transport": BTLS}, 0.0, 0.0,
-        "A browser's hello to a bare IP address (ALPN offered, no SNI) gets the same risk: cover kind chrome_by_address.",
+        "A browser's hello to a bare address (ALPN, no SNI) gets the same risk: cover kind chrome_by_address.",
         revised="added after first results were seen.",
     ),
     Claim(

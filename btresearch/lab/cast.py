@@ -12,8 +12,10 @@ from btresearch.lab import catalog, certificates, content, workload
 from btresearch.lab.scenario import Traffic
 
 TIMEOUT_S = 20.0
-COVER_PORTS = (443, 8443, 9443, 4443)
-PEER_PORTS = (20_000, 60_000)
+HTTPS_PORT = 443
+HIGH_PORTS = (20_000, 60_000)
+MAX_PARTS = 16  # of one capture; keeps their ports apart
+ANY_PORT = ("tls", "btls_basic")
 SITES = ("files", "www", "cdn", "media", "api", "sync", "mail", "static")
 
 Task = dict[str, Any]
@@ -80,7 +82,7 @@ def _cover(traffic: Traffic, index: int, *, rng: random.Random, folder: Path) ->
         kind.server,
         client_task={**task, "folder": str(_made(folder / "client"))},
         server_task={**task, "folder": str(_made(folder / "server"))},
-        port=COVER_PORTS[index] if index < len(COVER_PORTS) else 10_000 + index,
+        port=_port(traffic, index, rng),
     )
 
 
@@ -111,10 +113,16 @@ def _bittorrent(traffic: Traffic, index: int, *, rng: random.Random, folder: Pat
         catalog.PEER_PROGRAMS[traffic.server],
         client_task={**task, **leech, "role": "leech", "folder": str(download)},
         server_task={**task, **seed, "role": "seed", "folder": str(upload)},
-        port=rng.randrange(*PEER_PORTS) + index % 2,
+        port=_port(traffic, index, rng),
         contents=contents,
         download=download,
     )
+
+
+def _port(traffic: Traffic, index: int, rng: random.Random) -> int:
+    """The server's port. TLS is on 443 half the time, btls as cover: the port must not be the class."""
+    high = rng.randrange(*HIGH_PORTS, MAX_PARTS) + index % MAX_PARTS
+    return HTTPS_PORT if index == 0 and traffic.transport in ANY_PORT and rng.random() < 0.5 else high
 
 
 def _made(folder: Path) -> Path:

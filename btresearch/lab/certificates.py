@@ -11,9 +11,14 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    ExtendedKeyUsageOID,
+    NameOID,
+    ObjectIdentifier,
+)
 
 # RFC 7919 appendix A.1, ffdhe2048: generator 2. libtorrent wants a DH file even where TLS 1.3 never uses it.
 FFDHE2048 = bytes.fromhex(
@@ -25,6 +30,13 @@ FFDHE2048 = bytes.fromhex(
     "886B423861285C97FFFFFFFFFFFFFFFF"
 )
 LIFETIME = timedelta(days=90)
+SCT_LIST = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")  # RFC 6962, section 3.3
+SCT_BYTES = 119  # one signed certificate timestamp with an ECDSA signature, about
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+CHAINS = (("ec", "ec"), ("ec", "rsa"), ("rsa", "rsa"), ("rsa", "rsa", "rsa"))
+"""Key types from the leaf up to the last certificate that a server sends. Public sites send all four kinds, and
+a chain's size shows through TLS 1.3: with short chains alone, cover would be known by its first flight."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class Authority:
     """A certificate that signs others."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: PrivateKey
 
     @property
     def pem(self) -> str:
@@ -40,20 +52,25 @@ class Authority:
         return self.certificate.public_bytes(Encoding.PEM).decode()
 
 
-def authority(name: str, parent: Authority | None = None) -> Authority:
+def _key(kind: str) -> PrivateKey:
+    return rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
+
+
+def authority(name: str, parent: Authority | None = None, kind: str = "ec") -> Authority:
     """Make a root, or an intermediate below `parent`."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = _key(kind)
     return Authority(_sign(name, key, parent or name, parent.key if parent else key, ca=True), key)
 
 
 def _sign(
     name: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: PrivateKey,
     issuer: Authority | str,
-    issuer_key: ec.EllipticCurvePrivateKey,
+    issuer_key: PrivateKey,
     *,
     ca: bool,
     hosts: tuple[str, ...] = (),
+    extensions: tuple[x509.ExtensionType, ...] = (),
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     issuer_name = issuer.certificate.subject if isinstance(issuer, Authority) else _name(issuer)
@@ -70,6 +87,8 @@ def _sign(
     if hosts:
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
 
 
@@ -77,11 +96,18 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def leaf(folder: Path, hosts: tuple[str, ...], chain: tuple[Authority, ...]) -> dict[str, str]:
+def leaf(
+    folder: Path,
+    hosts: tuple[str, ...],
+    chain: tuple[Authority, ...],
+    *,
+    kind: str = "ec",
+    extensions: tuple[x509.ExtensionType, ...] = (),
+) -> dict[str, str]:
     """Write `chain.pem` and `key.pem` for `hosts`, signed by the first of `chain`; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _sign(hosts[0], key, chain[0], chain[0].key, ca=False, hosts=hosts)
+    key = _key(kind)
+    certificate = _sign(hosts[0], key, chain[0], chain[0].key, ca=False, hosts=hosts, extensions=extensions)
     pem = certificate.public_bytes(Encoding.PEM).decode() + "".join(above.pem for above in chain[:-1])
     (folder / "chain.pem").write_text(pem, encoding="ascii")
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -91,13 +117,29 @@ def leaf(folder: Path, hosts: tuple[str, ...], chain: tuple[Authority, ...]) -> 
 
 
 def site(folder: Path, host: str, rng: random.Random) -> dict[str, str]:
-    """Make a web server's identity: root, intermediate, and a leaf with a number of names drawn from `rng`."""
-    root = authority("Lab Root")
-    intermediate = authority("Lab Issuing CA", root)
+    """Make a web server's identity, shaped as public sites' are: a chain of `CHAINS`, names drawn from `rng`."""
+    kinds = rng.choice(CHAINS)
+    chain = [authority("Lab Root", kind=kinds[-1])]
+    for number, kind in enumerate(reversed(kinds[1:])):
+        chain.insert(0, authority(f"Lab Issuing CA {number}", chain[0], kind))
     others = tuple(f"{rng.randbytes(4).hex()}.{host}" for _ in range(rng.randrange(0, 40)))
-    paths = leaf(folder, (host, *others), (intermediate, root))
-    (folder / "root.pem").write_text(root.pem, encoding="ascii")
+    extensions = _public(rng, chain[0])
+    paths = leaf(folder, (host, *others), tuple(chain), kind=kinds[0], extensions=extensions)
+    (folder / "root.pem").write_text(chain[-1].pem, encoding="ascii")
     return {**paths, "root": str(folder / "root.pem"), "host": host}
+
+
+def _public(rng: random.Random, issuer: Authority) -> tuple[x509.ExtensionType, ...]:
+    """What a public CA puts into a leaf besides names: usage, where its certificate is, two or three timestamps."""
+    access = x509.AccessDescription(
+        AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier("http://ca.lab.test/ca.der")
+    )
+    return (
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()),
+        x509.AuthorityInformationAccess([access]),
+        x509.UnrecognizedExtension(SCT_LIST, rng.randbytes(SCT_BYTES * rng.randrange(2, 4))),
+    )
 
 
 def peer(folder: Path, root: Authority) -> dict[str, str]:

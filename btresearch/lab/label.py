@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -26,7 +26,7 @@ def rows(played: list[Played], take: Take) -> list[FlowLabel]:
 
 
 def _of_part(one: Played, take: Take, *, first_id: int) -> list[FlowLabel]:
-    claims = {(claim["proto"], claim["sport"]): claim for claim in one.server.flows + one.client.flows}
+    claims = _claims(one)
     traffic = one.part.traffic
     if len(claims) < traffic.flows:
         raise LabError(
@@ -61,6 +61,15 @@ def _of_part(one: Played, take: Take, *, first_id: int) -> list[FlowLabel]:
         )
         for number, ((proto, sport), claim) in enumerate(claims.items())
     ]
+
+
+def _claims(one: Played) -> dict[tuple[str, int], dict[str, Any]]:
+    """What server and client say of each flow, by protocol and source port. Raises LabError for a port used twice."""
+    for actor in (one.server, one.client):
+        ports = [(claim["proto"], claim["sport"]) for claim in actor.flows]
+        if len(set(ports)) < len(ports):
+            raise LabError(f"{actor.name}: a source port was used for two flows")
+    return {(claim["proto"], claim["sport"]): claim for claim in one.server.flows + one.client.flows}
 
 
 def keys(labels: pd.DataFrame) -> set[Key]:
