@@ -40,13 +40,17 @@ class Owner(Protocol):
 
 
 class Link(asyncio.Protocol):
-    """One connection. `writable` says whether `send` should be called now."""
+    """One connection. `writable` says whether `send` should be called now.
+
+    `coalesces` is False where every message is to be a write of its own, for the record sizes to show it.
+    """
 
     def __init__(self, transport: Transport, *, tap: Tap | None = None, owner: Owner | None = None) -> None:
         self.transport = transport
         self.owner = owner
         self.writable = True
         self.closing = False
+        self.coalesces = True
         self.heard_ns = time.monotonic_ns()
         self.remote_address = Address("", 0)
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -80,6 +80,7 @@ class Node:
     def link(self, transport: Transport, owner: Owner | None = None) -> Link:
         """A link that is waited for when this endpoint goes."""
         link = Link(transport, tap=self.tap, owner=owner)
+        link.coalesces = self.policy.shape != "none" or not transport.name.startswith("btls")
         self._links.add(link)
         link.gone.add_done_callback(lambda _: self._links.discard(link))
         return link

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ PREFETCH_BLOCKS = 256
 HANDSHAKE_LIMIT_NS = 20 * NS_PER_S
 IDLE_LIMIT_NS = 150 * NS_PER_S  # BEP 3: keep-alives every two minutes
 KEEPALIVE_NS = 100 * NS_PER_S
+BLOCK_HEADER_BYTES = 13  # BEP 3: length, id 7, index, begin
 EXTENSIONS = {metadata.NAME: 1}
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class Remote:
         if self.closed or link is None or not link.transport.ready:
             return
         self._ask()
-        link.send(self.connection.data_to_send())
+        self._speak(link)
         if self._serve(link):
             link.flush()
 
@@ -207,6 +208,15 @@ class Remote:
             self.link.owner = None
             self.link.close(reason)
 
+    def _speak(self, link: Link) -> None:
+        """Send what is queued: in one piece, unless the shape `none` is to show what a naive client sends."""
+        buffers = self.connection.data_to_send()
+        if link.coalesces:
+            link.send(buffers)
+        else:
+            for message in _messages(buffers):
+                link.send(message)
+
     # asking
 
     def _ask(self) -> None:
@@ -261,7 +271,7 @@ class Remote:
         self._prefetch()
         if sent:
             self._count_upload(sent)
-            link.send(connection.data_to_send())
+            self._speak(link)
         return sent > 0
 
     def _prefetch(self) -> None:
@@ -381,3 +391,14 @@ class Remote:
         ExtensionHandshake: _on_extension_handshake,
         ExtensionMessage: _on_extension_message,
     }
+
+
+def _messages(buffers: Sequence[bytes | memoryview]) -> Iterator[Sequence[bytes | memoryview]]:
+    """One list per message: a block goes with the header before it."""
+    pending: list[bytes | memoryview] = []
+    for buffer in buffers:
+        pending.append(buffer)
+        is_header = len(buffer) == BLOCK_HEADER_BYTES and buffer[4] == Piece.id and len(pending) == 1
+        if not is_header:
+            yield pending
+            pending = []

@@ -167,3 +167,38 @@ def test_cancelling_cleans_up_and_keeps_resume_data(tmp_path: Path) -> None:
         assert not list((tmp_path / "out").glob(".btresearch-*"))
 
     asyncio.run(main())
+
+
+def _record_lengths(wire: bytes) -> list[int]:
+    """Length fields of a stream of TLS records (RFC 8446 section 5.1)."""
+    lengths, at = [], 0
+    while at + 5 <= len(wire):
+        lengths.append(int.from_bytes(wire[at + 3 : at + 5], "big"))
+        at += 5 + lengths[-1]
+    return lengths
+
+
+@pytest.mark.parametrize("shape", ["rechunk", "none"])
+def test_shape_decides_the_records_of_a_bulk_transfer(tmp_path: Path, shape: str) -> None:
+    """`none` shows each block as 16384 + 13 bytes of plaintext (17 more on the wire); `rechunk` shows full records."""
+    sent = bytearray()
+
+    def tap(t_ns: int, direction: str, wire: bytes) -> None:
+        if direction == "out":
+            sent.extend(wire)
+
+    async def main() -> None:
+        content = single(tmp_path / "in", 3_000_000, 262144)
+        wire = {"transports": ["btls_basic"], "shape": shape}
+        async with seeding(content, tap=tap, **wire) as end:
+            await fetch(content.torrent, tmp_path / "out", end.port, **wire)
+
+    asyncio.run(main())
+    lengths = _record_lengths(bytes(sent))
+    blocks = 3_000_000 // 16384
+    assert lengths.count(16384 + 17) >= blocks * 0.9
+    if shape == "none":
+        assert lengths.count(13 + 17) == blocks
+    else:
+        assert lengths.count(13 + 17) == 0
+        assert sum(length < 16384 + 17 for length in lengths) < 30
