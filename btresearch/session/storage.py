@@ -38,6 +38,8 @@ class Storage:
         self._folder = Folder(root, writable=writable)
         self._open: OrderedDict[int, int] = OrderedDict()
         self._lock = Lock()
+        # Writers of one inode would spin for it in the kernel; here they sleep.
+        self._writing = Lock()
         self._closed = False
         self._evicts = len(self.files) > MAX_OPEN_FILES
 
@@ -93,9 +95,10 @@ class Storage:
             StorageError: disk full, or a file can't be written.
         """
         view = memoryview(data)
-        for span in self._spans(start, len(view)):
-            self._pwrite(span, view[: span.length])
-            view = view[span.length :]
+        with self._writing:
+            for span in self._spans(start, len(view)):
+                self._pwrite(span, view[: span.length])
+                view = view[span.length :]
 
     def read_piece(self, index: int) -> bytes:
         """Piece `index`, unverified."""
