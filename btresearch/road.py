@@ -36,40 +36,27 @@ def evidence(
     An interrupted run goes on where it stopped: complete captures and their flow tables are kept.
 
     Raises:
-        BtresearchError: an unknown claim or profile, or no usable capture.
+        BtresearchError: an unknown claim or profile, no usable capture, or another run at work in `out`.
     """
     unknown = [c for c in claims if c not in CLAIMS]
     if unknown:
         raise BtresearchError(f"claim {unknown[0]!r}: expected one of {', '.join(CLAIMS)}")
     workers = jobs or os.cpu_count() or 1
     say = progress or (lambda _: None)
-    notes = captures(profile, out / "captures", seed=seed, jobs=workers, netns=netns, progress=say)
+    report = lab.capture_set(profile, out / "captures", seed=seed, jobs=workers, netns=netns, progress=say)
     found = e1.evidence(
-        out / "captures", cache=out / "flows", jobs=workers, seed=seed, notes=notes, progress=say
+        out / "captures",
+        sessions=frozenset(outcome.session for outcome in report.outcomes),
+        cache=out / "flows",
+        jobs=workers,
+        seed=seed,
+        notes=_notes(report),
+        progress=say,
     )
     return (e1.write(found, out),)
 
 
-def captures(
-    profile: str, out: Path, *, seed: int, jobs: int, netns: bool = True, progress: Callable[[str], None]
-) -> tuple[str, ...]:
-    """Make every capture of the set `profile` that `out` lacks; returns a line for each that can't be had.
-
-    Raises:
-        LabError: namespaces can't be made half way, or another run works in `out`.
-        InputError: there is no set of this name.
-    """
-    plan = lab.plan_set(profile, seed=seed)
-    kind, ability = lab.choose_kind("auto" if netns else "packetised")
-    if kind == "packetised":
-        progress(f"{ability}; packetising recorded sockets instead")
-
-    def tell(ended: int, total: int, outcome: lab.Outcome) -> None:
-        progress(
-            f"captures: {ended} of {total} ({outcome.session}: {outcome.result}) {outcome.error}".rstrip()
-        )
-
-    report = lab.run(plan, out, seed=seed, jobs=jobs, kind=kind, progress=tell)
+def _notes(report: lab.Report) -> tuple[str, ...]:
     lines = [f"not captured: {name}: {why}" for name, why in sorted(report.skipped.items())]
     return (*lines, *(f"capture failed: {o.session}: {o.error}" for o in report.failed))
 

@@ -76,11 +76,12 @@ class _Part:
 def load(
     folder: Path,
     *,
+    sessions: frozenset[str] | None = None,
     cache: Path | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Corpus:
-    """Read every capture below `folder`, join its labels, drop duplicates.
+    """Read every capture below `folder` (or those named in `sessions`), join its labels, drop duplicates.
 
     A capture is refused, and named in `Corpus.refused`, when it dropped packets, is damaged, lacks its labels, or
     does not have the hash and number of packets of its manifest. `cache` keeps flow tables by capture hash.
@@ -88,7 +89,8 @@ def load(
     Raises:
         InputError: no usable capture is there.
     """
-    places = sorted(p.parent for p in folder.rglob("manifest.toml"))
+    every = sorted(p.parent for p in folder.rglob("manifest.toml"))
+    places = [place for place in every if sessions is None or place.name in sessions]
     if not places:
         raise InputError(folder, "captures (folders with capture.pcapng, labels.parquet and manifest.toml)")
     parts = []

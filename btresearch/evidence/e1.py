@@ -22,6 +22,7 @@ SEED = 20100727
 def evidence(
     captures: Path,
     *,
+    sessions: frozenset[str] | None = None,
     cache: Path | None = None,
     detectors: Iterable[str] | None = None,
     jobs: int = 1,
@@ -31,13 +32,19 @@ def evidence(
 ) -> Evidence:
     """Judge every labelled flow below `captures` by every detector and check the claims of E1.
 
-    `notes` are lines for the report, such as what could not be captured.
+    With `sessions`, captures of other names (left by an earlier plan) are passed over. `notes` are lines for the report, such as what could not be captured.
 
     Raises:
         InputError: `captures` holds no usable capture.
     """
     say = progress or (lambda _: None)
-    corpus = load(captures, cache=cache, jobs=jobs, progress=lambda k, n: say(f"flows: {k} of {n} captures"))
+    corpus = load(
+        captures,
+        sessions=sessions,
+        cache=cache,
+        jobs=jobs,
+        progress=lambda k, n: say(f"flows: {k} of {n} captures"),
+    )
     judged, skipped = verdicts(corpus, detectors, progress=lambda name: say(f"detector: {name}"))
     counted = tally(corpus, judged)
     table = matrix(counted, seed=seed)

@@ -91,6 +91,10 @@ def test_a_label_without_a_flow_is_counted(folder: Path) -> None:
     assert (corpus.unlabelled, corpus.unseen) == (1, 1)
 
 
+def test_captures_of_another_plan_are_passed_over(folder: Path) -> None:
+    assert set(load(folder, sessions=frozenset({BAD})).inputs) == {BAD}
+
+
 def test_identical_flows_are_dropped_and_counted(folder: Path) -> None:
     shutil.copytree(folder / BAD, folder / "again")
     corpus = load(folder)
