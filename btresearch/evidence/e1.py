@@ -32,7 +32,8 @@ def evidence(
 ) -> Evidence:
     """Judge every labelled flow below `captures` by every detector and check the claims of E1.
 
-    With `sessions`, captures of other names (left by an earlier plan) are passed over. `notes` are lines for the report, such as what could not be captured.
+    With `sessions`, captures of other names (left by an earlier plan) are passed over. `notes` are lines for the
+    report, such as what could not be captured.
 
     Raises:
         InputError: `captures` holds no usable capture.
