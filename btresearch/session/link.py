@@ -117,12 +117,12 @@ class Link(asyncio.Protocol):
     def send(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Application bytes, coalesced into one call of the transport."""
         if buffers and not self.closing:
-            self._put(self.transport.send(b"".join(buffers)))
+            self._guard(lambda: self._put(self.transport.send(b"".join(buffers))))
 
     def flush(self) -> None:
         """Nothing more is coming for now: let go of what the shape holds back."""
         if not self.closing:
-            self._put(self.transport.flush())
+            self._guard(lambda: self._put(self.transport.flush()))
 
     def pause_reading(self) -> None:
         """Let TCP push back on the peer."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from btresearch.peer import extension, metadata
 from btresearch.peer.bencode import Encodable
 from btresearch.peer.choker import Candidate
 from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerConnection
-from btresearch.peer.errors import RemoteProtocolError
+from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.handshake import HANDSHAKE_BYTES, Handshake
 from btresearch.peer.layout import Block
@@ -27,14 +26,14 @@ from btresearch.peer.messages import (
 )
 from btresearch.peer.requester import Requester
 from btresearch.session.address import Address
+from btresearch.session.errors import StorageError
 from btresearch.session.link import Link
 from btresearch.session.rates import NS_PER_S, RateMeter
+from btresearch.session.serving import Serving
 
 if TYPE_CHECKING:
     from btresearch.session.swarm import Swarm
 
-SERVE_BATCH = 16  # blocks handed to the transport at a time: 256 KiB
-PREFETCH_BLOCKS = 256
 HANDSHAKE_LIMIT_NS = 20 * NS_PER_S
 IDLE_LIMIT_NS = 150 * NS_PER_S  # BEP 3: keep-alives every two minutes
 KEEPALIVE_NS = 100 * NS_PER_S
@@ -60,6 +59,7 @@ class Remote:
         self._born_ns = self._spoke_ns = now_ns
         self._scheduled = False
         self._loop = asyncio.get_running_loop()
+        self._serving = Serving(self)
 
     def __str__(self) -> str:
         return str(self.address)
@@ -96,32 +96,48 @@ class Remote:
         except RemoteProtocolError as error:
             self.swarm.drop(self, f"broke the protocol: {error}", fault=True)
             return
+        try:
+            self._react(events)
+        except LocalProtocolError as error:
+            self.swarm.drop(self, f"own fault: {error}", fault=False)
+        if not self.closed:
+            self.pump()
+
+    def _react(self, events: list[Event]) -> None:
         for event in events:
             handler = self._HANDLERS.get(type(event))
             if handler is not None:
                 handler(self, event)
             if self.closed:
                 return
-        self.pump()
 
     # for the swarm
 
-    def touch(self) -> None:
-        """Have `pump` run soon, once, however often this is called before."""
+    def touch(self, after_s: float = 0.0) -> None:
+        """Have `pump` run soon (or `after_s`), once, however often this is called before."""
         if not self._scheduled and not self.closed:
             self._scheduled = True
-            self._loop.call_soon(self.pump)
+            self._loop.call_later(after_s, self.pump) if after_s else self._loop.call_soon(self.pump)
+
+    def spoke(self, now_ns: int) -> None:
+        """Something was sent: no keep-alive is due for a while."""
+        self._spoke_ns = now_ns
 
     def pump(self) -> None:
-        """Send what is queued, ask for more, serve what is asked, and let the shape flush when nothing is left."""
+        """Ask for more, send what is queued, serve what is asked; the shape flushes when nothing is left."""
         self._scheduled = False
         link = self.link
         if self.closed or link is None or not link.transport.ready:
             return
-        self._ask()
-        self._speak(link)
-        if self._serve(link):
-            link.flush()
+        try:
+            self._ask()
+            self.speak(link)
+            if self._serving.go(link):
+                link.flush()
+        except LocalProtocolError as error:
+            self.swarm.drop(self, f"own fault: {error}", fault=False)
+        except StorageError as error:
+            self.swarm.fail(error)
 
     def open(self) -> None:
         """The torrent is known now."""
@@ -195,6 +211,9 @@ class Remote:
         elif now_ns - heard_ns > IDLE_LIMIT_NS:
             self.swarm.drop(self, "silent for too long", fault=False)
         elif self.connection.established:
+            if self._both_have_everything():
+                self.swarm.drop(self, "both have everything", fault=False)
+                return
             self._check_snub(now_ns)
             if now_ns - self._spoke_ns > KEEPALIVE_NS:
                 self._spoke_ns = now_ns
@@ -208,7 +227,7 @@ class Remote:
             self.link.owner = None
             self.link.close(reason)
 
-    def _speak(self, link: Link) -> None:
+    def speak(self, link: Link) -> None:
         """Send what is queued: in one piece, unless the shape `none` is to show what a naive client sends."""
         buffers = self.connection.data_to_send()
         if link.coalesces:
@@ -235,6 +254,15 @@ class Remote:
         if blocks:
             self._requester.sent(self.swarm.node.now_ns(), len(blocks))
 
+    def _both_have_everything(self) -> bool:
+        content, connection = self.swarm.content, self.connection
+        return (
+            content is not None
+            and content.complete
+            and connection.peer_is_seed
+            and not connection.peer_requests
+        )
+
     def _check_snub(self, now_ns: int) -> None:
         self.snubbed = self._requester.snubbed(now_ns)
         if self.snubbed and self.connection.requested:
@@ -243,56 +271,6 @@ class Remote:
             for block in blocks:
                 self.connection.cancel(block)
             self._give_back(blocks)
-
-    # serving
-
-    def _serve(self, link: Link) -> bool:
-        """Answer requests while the socket takes it; True when nothing is held back by us."""
-        connection = self.connection
-        while connection.peer_requests and link.writable and not link.closing:
-            if self._throttled():
-                return True
-            if not self._serve_batch(link):
-                return False
-        return not connection.peer_requests
-
-    def _serve_batch(self, link: Link) -> bool:
-        """Up to SERVE_BATCH blocks; False if the disk has to be waited for."""
-        connection, content = self.connection, self.swarm.content
-        sent = 0
-        if content is None:
-            return False
-        for block in list(islice(connection.peer_requests, SERVE_BATCH)):
-            data = content.uploads.block(block)
-            if data is None:
-                break
-            connection.piece(block.index, block.begin, data)
-            sent += block.length
-        self._prefetch()
-        if sent:
-            self._count_upload(sent)
-            self._speak(link)
-        return sent > 0
-
-    def _prefetch(self) -> None:
-        content = self.swarm.content
-        if content is not None:
-            for block in islice(self.connection.peer_requests, 0, PREFETCH_BLOCKS, 16):
-                if not content.uploads.prefetch(block):
-                    return
-
-    def _count_upload(self, length: int) -> None:
-        now_ns = self.swarm.node.now_ns()
-        self.up.total_bytes += length
-        self._spoke_ns = now_ns
-        self.swarm.count_upload(length, now_ns)
-
-    def _throttled(self) -> bool:
-        wait_s = self.swarm.node.upload_limit.wait_s(self.swarm.node.now_ns())
-        if wait_s > 0 and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_later(wait_s, self.pump)
-        return wait_s > 0
 
     # reacting
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
+from btresearch.errors import InputError
 from btresearch.peer import metadata
 from btresearch.peer.choker import CHOKE_INTERVAL_NS, Choker
 from btresearch.peer.connection import PeerConnection
@@ -277,7 +278,11 @@ class Swarm:
             remote.touch()
 
     def _metadata_found(self, info: bytes) -> None:
-        self.torrent = Torrent.from_info(info)
+        try:
+            self.torrent = Torrent.from_info(info)
+        except InputError as error:  # the infohash vouches for it: no other peer has a better one
+            self.fail(error)
+            return
         if not self.metadata.done():
             self.metadata.set_result(self.torrent)
 

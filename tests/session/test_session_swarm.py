@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from btresearch.peer import PeerConnection, PieceSet, extension
+from btresearch.errors import InputError
+from btresearch.peer import ExtensionMessage, Magnet, PeerConnection, PieceSet, extension, metadata
 from btresearch.peer.handshake import Handshake
 from btresearch.peer.messages import Interested, Request
 from tests.session.swarming import Content, fetch, seeding, single
@@ -224,3 +226,53 @@ def test_seed_drops_a_peer_that_breaks_the_protocol(tmp_path: Path, message: byt
         assert content.same_in(tmp_path / "out")
 
     asyncio.run(main())
+
+
+def test_hostile_metadata_is_a_clear_error(tmp_path: Path) -> None:
+    """The infohash vouches for the bytes, not for their sense."""
+    info = b"d6:lengthi5e4:name1:x12:piece lengthi3e6:pieces0:e"
+    infohash = hashlib.sha1(info, usedforsecurity=False).digest()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = PeerConnection(
+            initiator=False, peer_id=b"-LI0000-0123456789ab", infohash=infohash, extensions={metadata.NAME: 7}
+        )
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                for event in peer.receive(data):
+                    if isinstance(event, Handshake):
+                        peer.handshake()
+                        peer.extended_handshake(
+                            extension.handshake_fields({metadata.NAME: 7}, metadata_size=len(info))
+                        )
+                    elif isinstance(event, ExtensionMessage):
+                        asked = metadata.decode(event.payload)
+                        assert isinstance(asked, metadata.MetadataRequest)
+                        peer.extended_message(metadata.NAME, metadata.answer(info, asked))
+                writer.writelines(peer.data_to_send())
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            with pytest.raises(InputError):
+                await fetch(Magnet(infohash), tmp_path / "out", port, transports=["clear"])
+        finally:
+            server.close()
+            await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_that_have_everything_part(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        content = single(tmp_path / "in", 100_000)
+        async with seeding(content) as first, seeding(content, peers=[("127.0.0.1", first.port)]):
+            await asyncio.sleep(1.3)
+
+    asyncio.run(main())
+    assert any("both have everything" in record.getMessage() for record in caplog.records)
