@@ -27,7 +27,7 @@ async def flow(steps: asyncmain.Steps) -> None:
     peer, host, number = TASK["peer"], TASK["site"]["host"], TASK["flows"].index(steps)
     async with ONE_AT_A_TIME:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            resolve = f"--host-resolver-rules=MAP * ~NOTFOUND, MAP {host} {peer['address']}"
+            resolve = f"--host-resolver-rules=MAP {host} {peer['address']}, MAP * ~NOTFOUND"
             address = f"https://{host}:{peer['port']}/{number}.html"
             command = [CHROMIUM, *FLAGS, resolve, f"--user-data-dir={profile}", address]
             process = await asyncio.create_subprocess_exec(
