@@ -78,13 +78,13 @@ CLAIMS = (
     ),
     Claim(
         "fet-btls", 1, "A1 national first-packet filter",
-        "The same rule exempts BitTorrent over TLS, as it exempts every TLS ClientHello.",
+        "The Great Firewall's rule exempts BitTorrent over TLS, as it exempts every TLS ClientHello.",
         "fet", {"transport": BTLS}, 0.0, 0.0,
         "Exemption by the first three bytes; a filter that also checks the ClientHello is another claim.",
     ),
     Claim(
         "fet-cover", 1, "A1 national first-packet filter",
-        "And real TLS, which is why a censor can afford the rule.",
+        "That rule exempts real TLS too, which is why a censor can afford it.",
         "fet", COVER, 0.0, 0.0, "Lab false-positive rate over the cover kinds of this corpus only.",
     ),
     Claim(
@@ -109,7 +109,7 @@ CLAIMS = (
     ),
     Claim(
         "ndpi-btls-risk", 1, "A0 entry-level gateway (stand-in)",
-        "Nor does it raise a risk on BitTorrent over TLS that counts as a suspicion here.",
+        "nDPI does not raise a risk on BitTorrent over TLS that counts as a suspicion here.",
         "ndpi", {"transport": BTLS}, 0.0, 0.0,
         "A browser's hello to a bare address (ALPN, no SNI) gets the same risk: cover kind chrome_by_address.",
         revised="added after first results were seen.",
@@ -134,7 +134,7 @@ CLAIMS = (
     ),
     Claim(
         "tstat-btls", 1, "A0 operator's passive probe",
-        "The same rule does not find BitTorrent over TLS.",
+        "Tstat's rule does not find BitTorrent over TLS.",
         "tstat_mse", {"transport": BTLS}, 0.0, 0.05, "The rule is not evaluated by Tstat once TLS is recognised.",
     ),
     Claim(
@@ -157,7 +157,7 @@ CLAIMS = (
     ),
     Claim(
         "tail-none", 2, "A2 flow statistics, fixed rule",
-        "They betray btls without re-chunking (shape none) in the same way.",
+        "Record lengths betray btls without re-chunking (shape none) in the same way.",
         "record_tail", {"transport": BTLS, "shape": "none"}, 0.95, 1.0,
         "The ablation, not the default; flows of at least 4 full records.", applicable=True,
         revised="over all flows at first.",
