@@ -9,12 +9,14 @@ import typer
 if TYPE_CHECKING:
     from btresearch.bench.transfer import Result
 
-app = typer.Typer(help="Benchmarks beside other programs, ratios in the same run.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks beside other programs, ratios in the same run; all of them without a name.")
 
 
-@app.callback()
-def group() -> None:
-    """Benchmarks beside other programs, ratios in the same run."""
+@app.callback(invoke_without_command=True)
+def group(context: typer.Context) -> None:
+    """Benchmarks beside other programs, ratios in the same run; all of them without a name."""
+    if context.invoked_subcommand is None:
+        transfer(size_mib=1024, repeat=3, as_json=False)
 
 
 @app.command()
