@@ -120,6 +120,9 @@ class Picker:
         while len(blocks) < count and (index := self._available.rarest(pieces, self._rng)) is not None:
             self._start(index, peer)
             self._take(index, count, blocks)
+        if not blocks and count > 0 and (index := self._stranded(pieces)) is not None:
+            self._start(index, peer)
+            self._take(index, count, blocks)
         if not blocks and count > 0 and len(self._peers) > 1 and self.endgame:
             blocks = self._take_over(peer, pieces, min(count, ENDGAME_BLOCKS))
         for block in blocks:
@@ -196,6 +199,13 @@ class Picker:
         if untouched:
             started.owner = peer
         return untouched or started.senders == {peer}
+
+    def _stranded(self, pieces: PieceSet) -> int | None:
+        """A piece to begin anew: nobody works on it, and it is to come from one peer but began with others."""
+        for index, started in self._unfinished.items():
+            if started.owner is None and len(started.free) == started.missing and index in pieces:
+                return index
+        return None
 
     def _start(self, index: int, peer: Hashable) -> None:
         count = self.layout.block_count(index)

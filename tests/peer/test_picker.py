@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from btresearch.peer import Block, Layout, LocalProtocolError, Picker, PieceSet
@@ -180,6 +180,44 @@ def test_a_stalled_owner_does_not_keep_its_piece() -> None:
     assert len(made.pick("b", 4)) == 4
 
 
+def test_a_piece_whose_only_sender_left_is_begun_anew() -> None:
+    made = picker(have=PieceSet(10, range(9)), a=all_pieces(), b=all_pieces())
+    made.pick("a", 2)
+    made.pick("b", 2)
+    fetch(made, "a", 9, range(2))
+    fetch(made, "b", 9, range(2, 4))
+    made.failed(9)
+    first = made.pick("a", 4)[0]  # now a's alone
+    made.received("a", first)
+    made.remove_peer("a")
+    blocks = made.pick("b", 4)
+    assert len(blocks) == 4, "what a sent is asked for again"
+    assert [made.received("b", block).piece_complete for block in blocks] == [False] * 3 + [True]
+    assert made.failed(9) == {"b"}
+
+
+def test_two_suspects_with_half_a_piece_each_do_not_strand_it() -> None:
+    """Found by the swarm property below."""
+    made = picker(have=PieceSet(10, range(8)), a=all_pieces(), b=all_pieces())
+    made.pick("a", 8)
+    made.pick("b", 8)
+    fetch(made, "a", 8, range(2))
+    fetch(made, "a", 9, range(2))
+    fetch(made, "b", 9, range(2, 3))
+    made.dropped("a", made.layout.block(9, 3))
+    made.dropped("a", made.layout.block(9, 2))
+    made.dropped("a", made.layout.block(8, 2))
+    made.dropped("a", made.layout.block(8, 3))
+    fetch(made, "b", 8, range(2, 4))
+    made.failed(8)  # both are suspects from here on, and 9 has blocks of both
+    for _ in range(10):
+        for peer in ("a", "b"):
+            for block in made.pick(peer, 4):
+                if made.received(peer, block).piece_complete:
+                    made.passed(block.index)
+    assert made.complete
+
+
 def test_hash_results_need_a_complete_piece() -> None:
     made = picker(a=all_pieces())
     index = made.pick("a", 1)[0].index
@@ -200,6 +238,7 @@ def test_a_second_bitfield_replaces_the_first() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**6), st.lists(st.sets(st.integers(0, 9)), min_size=1, max_size=5))
+@example(125, [{0, 1, 2, 4, 5, 8}, {0, 5, 7}, {0, 1, 2, 3, 6}, set(), {0, 1, 2, 3, 4, 5, 6}])
 def test_any_swarm_ends_with_everything_that_exists(seed: int, holdings: list[set[int]]) -> None:
     rng = Random(seed)
     made = picker(seed=seed)
