@@ -15,7 +15,7 @@ NAME = b"ut_metadata"
 METADATA_PIECE_BYTES = 16 * 1024
 METADATA_MAX_BYTES = MAX_INFO_BYTES
 MAX_SIZES = 4
-"""Sizes that are tried side by side when peers disagree; a peer with yet another one is not asked."""
+"""Sizes whose peers share the work; a peer with yet another one works alone, so that liars block nobody."""
 PIPELINE = 4
 """Requests open at one peer."""
 REQUEST, DATA, REJECT = 0, 1, 2
@@ -138,11 +138,10 @@ class MetadataFetch:
             raise RemoteProtocolError(f"metadata_size {size_bytes} is over {METADATA_MAX_BYTES} bytes")
         if peer in self._sources:
             return
-        if size_bytes in self._spoilt:
-            self._sources[peer] = _Source(_Attempt(size_bytes))
-        elif size_bytes in self._shared or len(self._shared) < MAX_SIZES:
-            attempt = self._shared.setdefault(size_bytes, _Attempt(size_bytes))
-            self._sources[peer] = _Source(attempt)
+        attempt = _Attempt(size_bytes)
+        if size_bytes not in self._spoilt and (size_bytes in self._shared or len(self._shared) < MAX_SIZES):
+            attempt = self._shared.setdefault(size_bytes, attempt)
+        self._sources[peer] = _Source(attempt)
 
     def remove_peer(self, peer: Hashable) -> None:
         """Its open requests are given to others."""

@@ -16,6 +16,11 @@ from btresearch.transport import ProtocolError, Transport
 # Enough that a bulk sender never lets the kernel run dry between two wake-ups of the loop.
 HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
 
+# A peer that asks and does not read: beyond this it is hung up on.
+MAX_BUFFERED_BYTES = 32 << 20
+# What is buffered at the end has so long to leave.
+GOODBYE_LIMIT_S = 10.0
+
 Direction = Literal["in", "out"]
 Tap = Callable[[int, Direction, bytes], None]
 """`tap(t_ns, direction, wire)` sees every socket read and write; t_ns is time.time_ns()."""
@@ -146,6 +151,8 @@ class Link(asyncio.Protocol):
         self.closing, self._reason = True, reason
         if self._socket is not None:
             self._socket.close()
+            # A peer that never reads would hold the socket, and what is buffered, for ever.
+            asyncio.get_running_loop().call_later(GOODBYE_LIMIT_S, self._socket.abort)
 
     def abort(self, reason: str) -> None:
         """Hang up now; what is buffered is lost."""
@@ -165,6 +172,8 @@ class Link(asyncio.Protocol):
         self._check_ready()
         if app and self.owner is not None and not self.closing:
             self.owner.on_data(app)
+        if getattr(self.transport, "closed", False):  # close_notify: a web server hangs up, too
+            self.close("closed by the peer")
 
     def _check_ready(self) -> None:
         if not self._was_ready and self.transport.ready and self.owner is not None:
@@ -176,8 +185,6 @@ class Link(asyncio.Protocol):
             step()
         except ProtocolError as error:
             self.close(str(error), goodbye=getattr(error, "goodbye", b"") or b"")
-            # A peer that breaks the transport may never close its end.
-            asyncio.get_running_loop().call_later(5.0, self.abort, str(error))
 
     def _put(self, wire: bytes) -> None:
         if not wire or self._socket is None:
@@ -185,3 +192,5 @@ class Link(asyncio.Protocol):
         if self._tap is not None:
             self._tap(time.time_ns(), "out", wire)
         self._socket.write(wire)
+        if self._socket.get_write_buffer_size() > MAX_BUFFERED_BYTES:
+            self.abort("asks and does not read")

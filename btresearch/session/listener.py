@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Connections that have not said which torrent they are about; the oldest makes room.
 MAX_UNDECIDED = 256
+# Connections that the web server answers; nginx: worker_connections 512. The oldest makes room.
+MAX_STRANGERS = 512
 UNDECIDED_S = 20.0
 # nginx: client_header_timeout 60 s, keepalive_timeout 75 s; a shorter limit would tell us apart.
 WEB_SILENCE_S = 60.0
@@ -38,6 +40,7 @@ class Listener:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._undecided: dict[object, Callable[[str], None]] = {}
+        self._strangers: dict[object, Callable[[str], None]] = {}
 
     async def start(self, host: str, port: int) -> None:
         """Listen on `host` ("" = every address) and `port` (0 = any free one). Raises OSError."""
@@ -50,18 +53,31 @@ class Listener:
         """Stop listening; undecided connections go."""
         if self._server is not None:
             self._server.close()
-        for abort in list(self._undecided.values()):
+        for abort in [*self._undecided.values(), *self._strangers.values()]:
             abort("stopped")
 
     def enter(self, who: object, abort: Callable[[str], None]) -> None:
         """Count an undecided connection."""
-        if len(self._undecided) >= MAX_UNDECIDED:
-            next(iter(self._undecided.values()))("too many undecided connections")
-        self._undecided[who] = abort
+        _enter(self._undecided, MAX_UNDECIDED, who, abort)
+
+    def entertain(self, who: object, abort: Callable[[str], None]) -> None:
+        """Count a connection that the web server has from here on."""
+        self._undecided.pop(who, None)
+        _enter(self._strangers, MAX_STRANGERS, who, abort)
 
     def leave(self, who: object) -> None:
         """It is decided, or gone."""
         self._undecided.pop(who, None)
+        self._strangers.pop(who, None)
+
+
+def _enter(
+    those: dict[object, Callable[[str], None]], limit: int, who: object, abort: Callable[[str], None]
+) -> None:
+    # Out of the count at once: a burst of arrivals must not take turns at aborting the same one.
+    while len(those) >= limit:
+        those.pop(next(iter(those)))("too many connections that proved nothing")
+    those[who] = abort
 
 
 class Doorman(asyncio.Protocol):
@@ -84,9 +100,10 @@ class Doorman(asyncio.Protocol):
         self._head += data
         wire = classify(self._head)
         if self._node.policy.requires_tls and wire != "tls" and not self._may_be_tls():
-            self._hand_over(PlainOnTlsPort(self._node))
+            self._hand_over(PlainOnTlsPort(self._listener))
         elif wire is not None and self._node.policy.accepts(wire):
-            peer = self._socket.get_extra_info("peername")
+            # None: it was reset before it was accepted
+            peer = self._socket.get_extra_info("peername") or ("", 0)
             address = Address.of(peer[0], peer[1])
             link = self._node.link(self._node.wires.incoming(wire, address))
             link.owner = Arrival(self._listener, link)
@@ -116,12 +133,14 @@ class Doorman(asyncio.Protocol):
 class PlainOnTlsPort(asyncio.Protocol):
     """What nginx does with plain bytes on a TLS port."""
 
-    def __init__(self, node: Node) -> None:
-        self._decoy, self._tap = Decoy(tls=False), node.tap
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._decoy, self._tap = Decoy(tls=False), listener.node.tap
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Limit how long it may take to ask."""
         self._socket = cast("asyncio.Transport", transport)
+        self._listener.entertain(self, lambda reason: self._socket.abort())
         self._timer = asyncio.get_running_loop().call_later(WEB_SILENCE_S, self._socket.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -139,6 +158,7 @@ class PlainOnTlsPort(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Over."""
+        self._listener.leave(self)
         self._timer.cancel()
 
 
@@ -207,9 +227,8 @@ class Arrival:
     def _serve_stranger(self, data: bytes) -> None:
         if self._decoy is None:
             self._decoy = Decoy()
-            self._done()
-        else:
-            self._timer.cancel()
+            self._listener.entertain(self, self._link.abort)
+        self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(WEB_SILENCE_S, self._link.close, "idle")
         self._link.send([self._decoy.receive(data, now_s=time.time())])
         if self._decoy.closed:

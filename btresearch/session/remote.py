@@ -38,6 +38,7 @@ HANDSHAKE_LIMIT_NS = 20 * NS_PER_S
 IDLE_LIMIT_NS = 150 * NS_PER_S  # BEP 3: keep-alives every two minutes
 KEEPALIVE_NS = 100 * NS_PER_S
 BLOCK_HEADER_BYTES = 13  # BEP 3: length, id 7, index, begin
+MAX_METADATA_ROUNDS = 3  # one that nobody disturbs takes one
 EXTENSIONS = {metadata.NAME: 1}
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Remote:
         self._scheduled = False
         self._loop = asyncio.get_running_loop()
         self._serving = Serving(self)
+        self._metadata_asked = 0
 
     def __str__(self) -> str:
         return str(self.address)
@@ -182,6 +184,12 @@ class Remote:
             self.connection.cancel(block)
             self._requester.dropped()
             self.touch()
+
+    def may_ask_metadata(self, info_bytes: int) -> bool:
+        """Count a request for a piece of the metadata; False for more than a few rounds of it."""
+        self._metadata_asked += 1
+        pieces = -(-info_bytes // metadata.METADATA_PIECE_BYTES)
+        return self._metadata_asked <= MAX_METADATA_ROUNDS * pieces
 
     def set_choked(self, choked: bool) -> None:
         """What the choker decided."""

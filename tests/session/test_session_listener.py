@@ -231,3 +231,53 @@ def test_undecided_connections_time_out(tmp_path: Path, monkeypatch: pytest.Monk
                 writer.close()
 
     asyncio.run(main())
+
+
+def test_strangers_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prober that has met the web server still counts; and a peer finds its way in."""
+    monkeypatch.setattr(module, "MAX_STRANGERS", 3)
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    async def main() -> None:
+        content = single(tmp_path / "in", 100_000)
+        async with seeding(content, transports=TLS_ONLY) as end:
+            visits = []
+            for _ in range(5):
+                reader, writer = await asyncio.open_connection(HOST, end.port, ssl=_client_tls())
+                writer.write(request)
+                assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+                visits.append((reader, writer))
+            for reader, _ in visits[:2]:
+                with contextlib.suppress(ConnectionError):
+                    await asyncio.wait_for(reader.read(), 1.0)  # ends: the oldest made room
+            for _, writer in visits[2:]:
+                writer.write(request)
+            await asyncio.wait_for(visits[4][0].readuntil(b"HTTP/1.1 404"), 1.0)
+            await fetch(content.torrent, tmp_path / "out", end.port, transports=TLS_ONLY)
+            for _, writer in visits:
+                writer.close()
+
+    asyncio.run(main())
+
+
+def test_close_notify_is_answered_as_a_web_server_does(tmp_path: Path) -> None:
+    """By hanging up, though the prober leaves its socket open."""
+
+    async def body(content: Content, end: Seeding) -> None:
+        reader, writer = await asyncio.open_connection(HOST, end.port)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = _client_tls().wrap_bio(incoming, outgoing)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await asyncio.wait_for(reader.read(65536), 2.0))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        writer.write(outgoing.read())
+        await asyncio.wait_for(reader.read(), 2.0)
+        writer.close()
+
+    asyncio.run(_with_seed(tmp_path, body))
