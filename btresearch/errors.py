@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from os import PathLike
 
+MAX_SHOWN_CHARS = 1000
+
+
+def printable(text: str, limit: int = MAX_SHOWN_CHARS) -> str:
+    """What a stranger wrote, for a terminal: bounded, and escaped where it could steer the terminal."""
+    shown = text if len(text) <= limit else text[: limit - 3] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
 
 class BtresearchError(Exception):
     """Base of every error whose message is meant for a person."""

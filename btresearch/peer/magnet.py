@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote
 
 from btresearch.errors import InputError
@@ -25,7 +25,7 @@ class Magnet:
     trackers: tuple[str, ...] = ()
     peers: tuple[tuple[str, int], ...] = ()
     length_bytes: int | None = None
-    tls: str | None = None
+    tls: str | None = field(default=None, repr=False)  # may hold the secret
 
     @classmethod
     def parse(cls, uri: str) -> Magnet:

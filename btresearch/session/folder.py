@@ -46,6 +46,14 @@ class Folder:
         """Let go of the root's descriptor."""
         os.close(self._root_fd)
 
+    def free_bytes(self) -> int | None:
+        """Room that this user has on the file system; None where it doesn't say. Raises StorageError."""
+        try:
+            state = os.fstatvfs(self._root_fd)
+        except OSError as error:
+            raise explain(error, str(self.root)) from error
+        return state.f_bavail * state.f_frsize if state.f_blocks else None
+
     def open(self, parts: Sequence[str]) -> int:
         """Descriptor of the regular file at `parts`.
 
@@ -53,14 +61,18 @@ class Folder:
             StorageError: a link, a special file, or whatever the system says.
         """
         what = str(self.root.joinpath(*parts))
+        try:
+            return self._open_below(parts, what)
+        except OSError as error:
+            raise explain(error, what) from error
+
+    def _open_below(self, parts: Sequence[str], what: str) -> int:
         folder = os.dup(self._root_fd)
         try:
             for part in parts[:-1]:
                 folder, parent = self._descend(folder, part), folder
                 os.close(parent)
             return self._open_regular(folder, parts[-1], what)
-        except OSError as error:
-            raise explain(error, what) from error
         finally:
             os.close(folder)
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from btresearch import __version__
+from btresearch.errors import printable
 from btresearch.peer.torrent import Torrent
 from btresearch.session.address import Address
 from btresearch.session.link import Link, Owner, Tap
@@ -125,8 +126,9 @@ class Node:
         try:
             async with asyncio.timeout(DIAL_S):
                 await asyncio.get_running_loop().create_connection(lambda: link, address.host, address.port)
-        except (OSError, TimeoutError) as error:
-            log.info("%s: can't connect: %s", address, error or "timed out")
+        # ValueError: a name that no host can have, from a tracker or a magnet link
+        except (OSError, TimeoutError, ValueError) as error:
+            log.info("%s: can't connect: %s", printable(str(address)), error or "timed out")
             swarm.remotes.discard(remote)
             self._links.discard(link)
             return None

@@ -56,7 +56,15 @@ def load(storage: Storage, infohash: bytes) -> PieceSet | None:
         have = PieceSet.unpack(bytes.fromhex(record["have"]), storage.layout.piece_count)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RemoteProtocolError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        RemoteProtocolError,
+    ) as error:
         log.warning("%s: unreadable (%s): every piece is checked anew", path, error)
         return None
     if not trusted or not record["boot"]:

@@ -18,6 +18,7 @@ from btresearch.session.folder import Folder, explain
 
 # Far below the usual soft limit of 1024 descriptors, which sockets share.
 MAX_OPEN_FILES = 128
+STAT_BLOCK_BYTES = 512  # st_blocks counts these, whatever the file system's own are
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Storage:
         Raises:
             StorageError: the folder can't hold the torrent.
         """
-        for index, entry in enumerate(self.files):
+        self._judge_room()
+        for index, entry in self._stored():
             try:
                 with self._lock:
                     _reserve(self._descriptor(index), entry.length_bytes)
@@ -84,7 +86,7 @@ class Storage:
         """
         parts = []
         for span in self._spans(start, length):
-            part = self._pread(span)
+            part = b"" if self.files[span.file].padding else self._pread(span)
             parts.append(part if len(part) == span.length else part.ljust(span.length, b"\0"))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -97,7 +99,8 @@ class Storage:
         view = memoryview(data)
         with self._writing:
             for span in self._spans(start, len(view)):
-                self._pwrite(span, view[: span.length])
+                if not self.files[span.file].padding:
+                    self._pwrite(span, view[: span.length])
                 view = view[span.length :]
 
     def read_piece(self, index: int) -> bytes:
@@ -105,13 +108,13 @@ class Storage:
         return self.read(index * self.layout.piece_length_bytes, self.layout.piece_bytes(index))
 
     def stamps(self) -> list[tuple[int, int]]:
-        """(size, mtime ns) of every file; (-1, -1) where one is missing."""
-        return [self._stamp(index) for index in range(len(self.files))]
+        """(size, mtime ns) of every stored file; (-1, -1) where one is missing."""
+        return [self._stamp(index) for index, _ in self._stored()]
 
     def holes(self) -> list[tuple[int, int]]:
         """(start, length) runs of the piece stream that the file system never allocated (they read as zeros)."""
         runs = []
-        for index, file in enumerate(self.files):
+        for index, file in self._stored():
             fd = self._borrow(index)
             try:
                 found = list(_holes(fd, file.length_bytes))
@@ -127,6 +130,27 @@ class Storage:
             while self._open:
                 os.close(self._open.popitem()[1])
             self._folder.close()
+
+    def _stored(self) -> Iterator[tuple[int, File]]:
+        """The files that are on disk: a padding file is zeros by definition (BEP 47)."""
+        return ((index, file) for index, file in enumerate(self.files) if not file.padding)
+
+    def _judge_room(self) -> None:
+        """A reservation that fails half way would leave the disk full."""
+        missing = sum(self._unreserved(index, file.length_bytes) for index, file in self._stored())
+        free = self._folder.free_bytes()
+        if free is not None and missing > free:
+            raise StorageError(
+                f"{self.root}: disk full ({missing} bytes to reserve, {free} free); free some space and "
+                "start again to resume"
+            )
+
+    def _unreserved(self, index: int, length: int) -> int:
+        try:
+            with self._lock:
+                return max(0, length - os.fstat(self._descriptor(index)).st_blocks * STAT_BLOCK_BYTES)
+        except OSError as error:
+            raise explain(error, self._name(index)) from error
 
     def _spans(self, start: int, length: int) -> Iterator[Span]:
         """Cut `length` bytes from `start` of the piece stream at file borders (BEP 3: files end to end)."""
@@ -157,8 +181,11 @@ class Storage:
     def _borrow(self, index: int) -> int:
         with self._lock:
             fd = self._descriptor(index)
-            # A duplicate, so that eviction by another thread can't close it under a read.
-            return os.dup(fd) if self._evicts else fd
+            try:
+                # A duplicate, so that eviction by another thread can't close it under a read.
+                return os.dup(fd) if self._evicts else fd
+            except OSError as error:
+                raise explain(error, self._name(index)) from error
 
     def _give_back(self, fd: int) -> None:
         if self._evicts:

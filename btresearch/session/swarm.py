@@ -23,6 +23,7 @@ from btresearch.session.download import Download
 from btresearch.session.link import Link
 from btresearch.session.rates import NS_PER_S, RateMeter
 from btresearch.session.remote import EXTENSIONS, Remote
+from btresearch.session.wires import require_basic
 
 if TYPE_CHECKING:
     from btresearch.session.node import Node
@@ -210,7 +211,9 @@ class Swarm:
         try:
             message = metadata.decode(payload)
             if isinstance(message, metadata.MetadataRequest):
-                remote.connection.extended_message(metadata.NAME, metadata.answer(info, message))
+                # BEP 9: a reject is what protects from a flood; an answer is 300 times as long as its request.
+                offered = info if remote.may_ask_metadata(0 if info is None else len(info)) else None
+                remote.connection.extended_message(metadata.NAME, metadata.answer(offered, message))
             elif self.torrent is None and (found := self._fetch.receive(remote, payload)) is not None:
                 self._metadata_found(found)
         except RemoteProtocolError as error:
@@ -279,12 +282,14 @@ class Swarm:
 
     def _metadata_found(self, info: bytes) -> None:
         try:
-            self.torrent = Torrent.from_info(info)
+            torrent = Torrent.from_info(info)
+            require_basic(torrent)
+            self.torrent = torrent
         except InputError as error:  # the infohash vouches for it: no other peer has a better one
             self.fail(error)
             return
         if not self.metadata.done():
-            self.metadata.set_result(self.torrent)
+            self.metadata.set_result(torrent)
 
     def _rechoke(self) -> None:
         self._rechoke_scheduled = False

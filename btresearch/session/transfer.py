@@ -24,7 +24,7 @@ from btresearch.session.node import Node
 from btresearch.session.rates import NS_PER_S
 from btresearch.session.storage import Storage
 from btresearch.session.swarm import Swarm
-from btresearch.session.wires import DEFAULT_TRANSPORTS, Policy
+from btresearch.session.wires import DEFAULT_TRANSPORTS, Policy, require_basic
 
 RESUME_INTERVAL_S = 5.0
 REPORT_S = 0.2
@@ -97,9 +97,10 @@ async def seed(
 
     Raises:
         StorageError: the content is missing, or not all of it is right.
-        InputError: an unknown transport or shape.
+        InputError: an unknown transport or shape, or a torrent above btls level basic.
     """
     policy = Policy(tuple(transports), shape)
+    require_basic(torrent)
     began_ns = Node.now_ns()
     storage = Storage.find(torrent, Path(path))
     try:
@@ -139,9 +140,10 @@ async def get(
 
     Raises:
         StorageError: the folder can't be used, or the disk is full.
-        InputError: an unknown transport or shape.
+        InputError: an unknown transport or shape, or a torrent above btls level basic.
     """
     policy = Policy(tuple(transports), shape)
+    require_basic(source)
     began_ns = Node.now_ns()
     torrent = source if isinstance(source, Torrent) else None
     known = [*peers, *(source.peers if isinstance(source, Magnet) else ())]

@@ -9,7 +9,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 
-from btresearch.errors import InputError
+from btresearch.errors import InputError, printable
+from btresearch.peer.magnet import Magnet
+from btresearch.peer.torrent import Torrent
 from btresearch.session.address import Address
 from btresearch.session.keylog import MemoryKeyLog
 from btresearch.transport import TRANSPORTS, Clear, MseInitiator, MseResponder, SkeyIndex, Transport
@@ -30,6 +32,15 @@ DEFAULT_TRANSPORTS = ("btls_basic", "mse_rc4", "mse_plain", "clear")
 # Proof lookups an address may cause in a minute; past it, the decoy (protocol.md, step 2).
 LOOKUPS_PER_MINUTE = 240
 MAX_ADDRESSES = 4096
+
+
+def require_basic(source: Torrent | Magnet) -> None:
+    """Raises InputError for a torrent above level Basic: speaking anything less for it would betray it."""
+    if source.tls is not None:
+        name = printable(source.name or source.infohash.hex(), 100)
+        raise InputError(
+            name, "a torrent of btls level basic; this one requires more, which is not implemented"
+        )
 
 
 @dataclass(frozen=True, slots=True)

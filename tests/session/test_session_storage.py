@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from btresearch.peer import PieceSet, Torrent
+from btresearch.peer import PieceSet, Torrent, bencode
 from btresearch.session import StorageError, get, resume
 from btresearch.session.check import check
 from btresearch.session.storage import MAX_OPEN_FILES, Storage
@@ -211,3 +212,46 @@ def test_longer_file_is_cut(tmp_path: Path) -> None:
         assert content.same_in(tmp_path / "out")
 
     asyncio.run(main())
+
+
+def _padded(folder: Path) -> Content:
+    """Two files, each beginning a piece, with a padding file between them that is on no disk (BEP 47)."""
+    first, second = b"A" * 10_000, b"C" * 7_000
+    gap = 16384 - len(first)
+    files: list[bencode.Encodable] = [
+        {b"length": len(first), b"path": ["a"]},
+        {b"attr": "p", b"length": gap, b"path": ["a"]},  # its name may be anyone's
+        {b"length": len(second), b"path": ["c"]},
+    ]
+    hashes = hashlib.sha1(first + bytes(gap)).digest() + hashlib.sha1(second).digest()
+    info: dict[bytes, bencode.Encodable] = {
+        b"name": "padded",
+        b"piece length": 16384,
+        b"pieces": hashes,
+        b"files": files,
+    }
+    (folder / "padded").mkdir(parents=True)
+    (folder / "padded" / "a").write_bytes(first)
+    (folder / "padded" / "c").write_bytes(second)
+    return Content(Torrent.from_info(bencode.encode(info)), folder)
+
+
+def test_padding_files_are_served_and_not_stored(tmp_path: Path) -> None:
+    content = _padded(tmp_path / "in")
+
+    async def main() -> None:
+        async with seeding(content, transports=["clear"]) as end:
+            await fetch(content.torrent, tmp_path / "out", end.port, transports=["clear"])
+
+    asyncio.run(main())
+    assert content.same_in(tmp_path / "out")
+
+
+def test_a_torrent_beyond_the_disk_is_refused_before_it_fills_it(tmp_path: Path) -> None:
+    pieces = bytes(20) * (1 << 40 >> 27)
+    state = os.statvfs(tmp_path)
+    assert state.f_bavail * state.f_frsize < 1 << 40
+    torrent = Torrent.create("x", [((), 1 << 40)], pieces, piece_length_bytes=1 << 27)
+    with pytest.raises(StorageError, match="disk full"):
+        Storage.create(torrent, tmp_path / "out")
+    assert (tmp_path / "out" / "x").stat().st_blocks == 0

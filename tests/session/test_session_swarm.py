@@ -276,3 +276,37 @@ def test_two_that_have_everything_part(tmp_path: Path, caplog: pytest.LogCapture
 
     asyncio.run(main())
     assert any("both have everything" in record.getMessage() for record in caplog.records)
+
+
+def test_a_flood_of_metadata_requests_is_rejected(tmp_path: Path) -> None:
+    """An answer is 300 times as long as its request: only a few rounds are served (BEP 9)."""
+    content = single(tmp_path / "in", 100_000)
+    flood = 200
+
+    async def main() -> int:
+        peer = PeerConnection(
+            initiator=True,
+            peer_id=b"-LI0000-0123456789ab",
+            infohash=content.torrent.infohash,
+            extensions={metadata.NAME: 1},
+        )
+        answers: list[metadata.MetadataMessage | None] = []
+        async with seeding(content, transports=["clear"]) as end:
+            reader, writer = await asyncio.open_connection("127.0.0.1", end.port)
+            peer.handshake()
+            writer.writelines(peer.data_to_send())
+            while len(answers) < flood:
+                for event in peer.receive(await asyncio.wait_for(reader.read(65536), 5.0)):
+                    if isinstance(event, extension.ExtensionHandshake):
+                        peer.extended_handshake(extension.handshake_fields({metadata.NAME: 1}))
+                        for _ in range(flood):
+                            request = metadata.encode(metadata.MetadataRequest(0))
+                            peer.extended_message(metadata.NAME, request)
+                    elif isinstance(event, ExtensionMessage):
+                        answers.append(metadata.decode(event.payload))
+                writer.writelines(peer.data_to_send())
+            writer.close()
+        assert {type(answer) for answer in answers} == {metadata.MetadataData, metadata.MetadataReject}
+        return sum(isinstance(answer, metadata.MetadataData) for answer in answers)
+
+    assert asyncio.run(main()) == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from btresearch.errors import InputError
-from btresearch.peer import Magnet
+from btresearch.peer import Magnet, Torrent, bencode
 from btresearch.session import StorageError, get, seed
 from tests.session.swarming import HOST, fetch, free_port, seeding, several, single
 
@@ -202,3 +202,26 @@ def test_shape_decides_the_records_of_a_bulk_transfer(tmp_path: Path, shape: str
     else:
         assert lengths.count(13 + 17) == 0
         assert sum(length < 16384 + 17 for length in lengths) < 30
+
+
+def test_torrents_above_level_basic_are_refused(tmp_path: Path) -> None:
+    """Whoever knows `info.tls` never speaks Basic, MSE or clear text for that infohash."""
+    tls: dict[bytes, bencode.Encodable] = {b"v": 1, b"level": "strict", b"commit": bytes(32)}
+    strict = Torrent.create("x", [((), 5)], bytes(20), piece_length_bytes=16384, tls=tls)
+    with pytest.raises(InputError, match="level basic"):
+        asyncio.run(get(strict, tmp_path / "out"))
+    with pytest.raises(InputError, match="level basic"):
+        asyncio.run(seed(strict, tmp_path))
+    with pytest.raises(InputError, match="level basic"):
+        asyncio.run(get(Magnet(infohash=strict.infohash, tls="ZGU"), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_peer_whose_name_cannot_be_looked_up_is_passed_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        content = single(tmp_path / "in", 100_000)
+        async with seeding(content) as end:
+            await fetch(content.torrent, tmp_path / "out", end.port, peers=[("a..b", 80), ("x" * 70, 80)])
+        assert content.same_in(tmp_path / "out")
+
+    asyncio.run(main())
