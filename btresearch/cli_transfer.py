@@ -75,16 +75,21 @@ def torrent_show(
 
     Example: btresearch torrent show photos.torrent
     """
+    from btresearch.errors import printable
+
     described = _describe(_load(source))
     if as_json:
         typer.echo(json.dumps(described))
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     grid = Table(show_header=False)
     for name, value in described.items():
-        grid.add_row(name, "\n".join(map(str, value)) if isinstance(value, list) else str(value))
+        # Text, not str: brackets in a stranger's file name are no markup.
+        lines = value if isinstance(value, list) else [value]
+        grid.add_row(name, Text("\n".join(printable(str(line)) for line in lines)))
     Console().print(grid)
 
 

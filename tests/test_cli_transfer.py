@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from btresearch.cli import app
+from btresearch.errors import InputError
 from btresearch.peer import Torrent
 from btresearch.session.storage import Storage
 from tests.session.swarming import Content, single
@@ -194,3 +196,23 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], complaint: 
 def test_help_has_an_example(command: list[str]) -> None:
     shown = _cli(*command, "--help").stdout
     assert f"Example: btresearch {' '.join(command)}" in " ".join(shown.split())
+
+
+def test_names_of_strangers_are_shown_as_they_are(tmp_path: Path) -> None:
+    """Neither markup nor anything that steers a terminal."""
+    torrent = Torrent.create(
+        "x", [(("a[", "b] z"), 5)], bytes(20), piece_length_bytes=16384, announce=[["http://x/\x1b[2J"]]
+    )
+    (tmp_path / "odd.torrent").write_bytes(torrent.dump())
+    shown = _cli("torrent", "show", str(tmp_path / "odd.torrent"))
+    assert shown.exit_code == 0
+    assert "x/a[/b] z" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+def test_create_refuses_names_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff")).write_bytes(b"x")
+    created = _cli("torrent", "create", str(tmp_path / "in"), "-o", str(tmp_path / "x.torrent"))
+    assert isinstance(created.exception, InputError)
+    assert str(created.exception).isprintable()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 
-from btresearch.errors import InputError
+from btresearch.errors import InputError, printable
 from btresearch.peer import Torrent
 
 READ_BYTES = 1 << 20
@@ -95,8 +95,19 @@ def _files(root: Path) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise InputError(root, "a file or a folder")
-    found = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    found = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    for path in found:
+        if not _is_text(str(path.relative_to(root))):
+            raise InputError(printable(str(path)), "a name in UTF-8, as BEP 3 has them")
     return sorted(found, key=lambda path: path.relative_to(root).parts)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _blocks(files: Sequence[Path], sizes: Sequence[int]) -> Iterator[memoryview]:

@@ -12,13 +12,14 @@ from urllib.parse import quote_from_bytes, urlencode, urlsplit
 import aiohttp
 from yarl import URL
 
-from btresearch.errors import BtresearchError
+from btresearch.errors import BtresearchError, printable
 from btresearch.peer import bencode
 from btresearch.session.address import IPV4_BYTES, IPV6_BYTES, Address, unpack
 from btresearch.session.errors import TrackerError
 
 MAX_ANSWER_BYTES = 1 << 20
 MAX_PEERS = 2000
+MAX_URL_SHOWN = 200
 TIMEOUT_S = 20.0
 MIN_INTERVAL_S, DEFAULT_INTERVAL_S, MAX_INTERVAL_S = 5, 1800, 86_400
 
@@ -73,7 +74,7 @@ def parse_answer(body: bytes) -> Answer:
             raise TrackerError("expected a bencoded dictionary")
         if (reason := fields.get(b"failure reason")) is not None:
             shown = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else repr(reason)
-            raise TrackerError(f"refused: {shown[:200]}")
+            raise TrackerError(f"refused: {printable(shown, 200)}")
         return Answer(
             peers=_peers(fields)[:MAX_PEERS],
             interval_s=_interval_s(fields),
@@ -124,21 +125,22 @@ async def announce(http: aiohttp.ClientSession, url: str, announcement: Announce
     Raises:
         TrackerError: no HTTP tracker, unreachable, refused, or unreadable.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise TrackerError(f"{url}: expected an http or https tracker")
-    target = URL(f"{url}{'&' if '?' in url else '?'}{announcement.query()}", encoded=True)
+    name = printable(url, MAX_URL_SHOWN)
     try:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise TrackerError("expected an http or https tracker")
+        target = URL(f"{url}{'&' if '?' in url else '?'}{announcement.query()}", encoded=True)
         async with http.get(
             target, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), max_redirects=3
         ) as response:
             body = await _read(response)
             return parse_answer(body)
     except TrackerError as error:
-        raise TrackerError(f"{url}: {error}") from error
+        raise TrackerError(f"{name}: {error}") from error
     except TimeoutError as error:
-        raise TrackerError(f"{url}: no answer in {TIMEOUT_S:.0f} s") from error
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise TrackerError(f"{url}: {error}") from error
+        raise TrackerError(f"{name}: no answer in {TIMEOUT_S:.0f} s") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an address that is none
+        raise TrackerError(f"{name}: {printable(str(error), MAX_URL_SHOWN)}") from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

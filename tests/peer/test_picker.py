@@ -196,28 +196,6 @@ def test_a_piece_whose_only_sender_left_is_begun_anew() -> None:
     assert made.failed(9) == {"b"}
 
 
-def test_two_suspects_with_half_a_piece_each_do_not_strand_it() -> None:
-    """Found by the swarm property below."""
-    made = picker(have=PieceSet(10, range(8)), a=all_pieces(), b=all_pieces())
-    made.pick("a", 8)
-    made.pick("b", 8)
-    fetch(made, "a", 8, range(2))
-    fetch(made, "a", 9, range(2))
-    fetch(made, "b", 9, range(2, 3))
-    made.dropped("a", made.layout.block(9, 3))
-    made.dropped("a", made.layout.block(9, 2))
-    made.dropped("a", made.layout.block(8, 2))
-    made.dropped("a", made.layout.block(8, 3))
-    fetch(made, "b", 8, range(2, 4))
-    made.failed(8)  # both are suspects from here on, and 9 has blocks of both
-    for _ in range(10):
-        for peer in ("a", "b"):
-            for block in made.pick(peer, 4):
-                if made.received(peer, block).piece_complete:
-                    made.passed(block.index)
-    assert made.complete
-
-
 def test_hash_results_need_a_complete_piece() -> None:
     made = picker(a=all_pieces())
     index = made.pick("a", 1)[0].index

@@ -130,3 +130,22 @@ def test_udp_trackers_are_named_as_what_they_are_not() -> None:
                 await announce(http, "udp://x:1/announce", Announcement(bytes(20), bytes(20), 1))
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://127.0.0.1:99999/a", "http://a..b/", "http://", "x:\x1b[2J"]
+)
+def test_addresses_that_are_none_are_refusals_in_plain_text(url: str) -> None:
+    async def main() -> None:
+        async with aiohttp.ClientSession() as http:
+            with pytest.raises(TrackerError) as caught:
+                await announce(http, url, Announcement(infohash=bytes(20), peer_id=bytes(20), port=1))
+        assert str(caught.value).isprintable()
+
+    asyncio.run(main())
+
+
+def test_a_refusal_cannot_steer_the_terminal() -> None:
+    with pytest.raises(TrackerError) as caught:
+        parse_answer(b"d14:failure reason6:\x1b[2Jgoe")
+    assert str(caught.value) == r"refused: \x1b[2Jgo"
