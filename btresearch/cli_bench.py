@@ -9,7 +9,9 @@ import typer
 if TYPE_CHECKING:
     from btresearch.bench.transfer import Result
 
-app = typer.Typer(help="Benchmarks beside other programs, ratios in the same run; all of them without a name.")
+app = typer.Typer(
+    help="Benchmarks beside other programs, ratios in the same run; all of them without a name."
+)
 
 
 @app.callback(invoke_without_command=True)
