@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(cli_transfer.app)
 app.add_typer(cli_bench.app, name="bench")
 
+INTERRUPTED = 128 + signal.SIGINT
 ROWS_ON_SCREEN = 40  # more verdicts than this are summed up
 
 
@@ -264,7 +266,12 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("btresearch: interrupted", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        # typer turns a Ctrl-C into this, without a word
+        if ended.code == INTERRUPTED:
+            typer.echo("btresearch: interrupted", err=True)
+        raise
 
 
 if __name__ == "__main__":

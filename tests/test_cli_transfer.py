@@ -95,6 +95,7 @@ def test_get_that_is_stopped_half_way_resumes_and_verifies(
             _, complaint = process.communicate(timeout=LIMIT_S)
             assert process.returncode == status
             assert "Traceback" not in complaint
+            assert (number != signal.SIGINT) or complaint == "btresearch: interrupted\n"
         assert not content.same_in(tmp_path / "out")
         with _process(*_get_arguments(tmp_path, port)) as process:
             assert _event(process)["event"] == "listening"
@@ -216,3 +217,11 @@ def test_create_refuses_names_that_are_no_text(tmp_path: Path) -> None:
     created = _cli("torrent", "create", str(tmp_path / "in"), "-o", str(tmp_path / "x.torrent"))
     assert isinstance(created.exception, InputError)
     assert str(created.exception).isprintable()
+
+
+def test_no_magnet_lowers_the_level_of_its_torrent(tmp_path: Path) -> None:
+    strict = Torrent.create("x", [((), 5)], bytes(20), piece_length_bytes=16384, tls={b"level": b"strict"})
+    (tmp_path / "strict.torrent").write_bytes(strict.dump())
+    told = _cli("torrent", "magnet", str(tmp_path / "strict.torrent"))
+    assert isinstance(told.exception, InputError)
+    assert told.stdout == ""
