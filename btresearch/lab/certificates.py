@@ -31,7 +31,7 @@ FFDHE2048 = bytes.fromhex(
 )
 LIFETIME = timedelta(days=90)
 SCT_LIST = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")  # RFC 6962, section 3.3
-SCT_BYTES = 119  # one signed certificate timestamp with an ECDSA signature, about
+ECDSA_SHA256 = bytes([4, 3])  # RFC 5246, section 7.4.1.4.1: hash sha256, signature ecdsa
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 CHAINS = (("ec", "ec"), ("ec", "rsa"), ("rsa", "rsa"), ("rsa", "rsa", "rsa"))
@@ -138,8 +138,27 @@ def _public(rng: random.Random, issuer: Authority) -> tuple[x509.ExtensionType, 
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
         x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()),
         x509.AuthorityInformationAccess([access]),
-        x509.UnrecognizedExtension(SCT_LIST, rng.randbytes(SCT_BYTES * rng.randrange(2, 4))),
+        x509.UnrecognizedExtension(SCT_LIST, _timestamps(rng, rng.randrange(2, 4))),
     )
+
+
+def _timestamps(rng: random.Random, count: int) -> bytes:
+    """RFC 6962, section 3.3: a list of `count` signed certificate timestamps, of random logs, in an OCTET STRING."""
+    made = b"".join(_prefixed(_timestamp(rng)) for _ in range(count))
+    body = _prefixed(made)
+    return b"\x04\x82" + _prefixed(body)
+
+
+def _timestamp(rng: random.Random) -> bytes:
+    when_ms = int(datetime.now(UTC).timestamp() * 1000)
+    head = (
+        b"\0" + rng.randbytes(32) + when_ms.to_bytes(8, "big") + bytes(2)
+    )  # version 1, log id, time, no extensions
+    return head + ECDSA_SHA256 + _prefixed(rng.randbytes(71))
+
+
+def _prefixed(data: bytes) -> bytes:
+    return len(data).to_bytes(2, "big") + data
 
 
 def peer(folder: Path, root: Authority) -> dict[str, str]:
