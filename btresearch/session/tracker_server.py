@@ -6,6 +6,7 @@ print(tracker.url)
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Self
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from btresearch.peer import bencode
 from btresearch.peer.bencode import Encodable
@@ -114,7 +116,7 @@ class TrackerServer:
         app = web.Application()
         app.router.add_get("/announce", self._announce)
         app.router.add_get("/scrape", self._scrape)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, logger=_http_log())
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port)
         await site.start()
@@ -226,6 +228,17 @@ def _number(fields: dict[bytes, bytes], key: bytes, default: int, *, low: int, h
     if not low <= value <= high:
         raise _Refusal(f"{key.decode()} out of range")
     return value
+
+
+def _http_log() -> logging.Logger:
+    http_log = logging.getLogger(f"{__name__}.http")
+    http_log.addFilter(_is_own_fault)
+    return http_log
+
+
+def _is_own_fault(record: logging.LogRecord) -> bool:
+    """A stranger's bytes that are no HTTP get their 400; a traceback of them says nothing."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def _answer(fields: Mapping[bytes, Encodable]) -> web.Response:

@@ -176,3 +176,19 @@ def test_libtorrent_announces_here(tmp_path: Path) -> None:
             assert list(tracker.counts()) == [content.torrent.infohash]
 
     asyncio.run(main())
+
+
+def test_what_is_no_http_is_answered_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with TrackerServer() as tracker:
+            for garbage in (
+                b"\x16\x03\x01 no\r\n\r\n",
+                b"GET /announce?" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+            ):
+                reader, writer = await asyncio.open_connection("127.0.0.1", tracker.port)
+                writer.write(garbage)
+                assert b" 400 " in await asyncio.wait_for(reader.readline(), 2.0)
+                writer.close()
+
+    asyncio.run(main())
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
