@@ -146,7 +146,8 @@ def _timestamps(rng: random.Random, count: int) -> bytes:
     """RFC 6962, section 3.3: a list of `count` signed certificate timestamps, of random logs, in an OCTET STRING."""
     made = b"".join(_prefixed(_timestamp(rng)) for _ in range(count))
     body = _prefixed(made)
-    return b"\x04\x82" + _prefixed(body)
+    length = b"\x82" + len(body).to_bytes(2, "big") if len(body) > 255 else b"\x81" + bytes([len(body)])
+    return b"\x04" + length + body
 
 
 def _timestamp(rng: random.Random) -> bytes:
