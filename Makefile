@@ -5,6 +5,7 @@ PROFILE ?= quick
 PY := $(VENV)/bin/python
 BT := $(VENV)/bin/btresearch
 WORKERS ?= 2
+JUPYTER_FLAGS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: evidence test test-slow lint bench jupyter paper captures golden schema lock setup clean help
 
@@ -34,7 +35,7 @@ bench: setup
 
 jupyter: setup
 	$(PY) -m ipykernel install --prefix $(VENV) --name btresearch --display-name "btresearch"
-	$(VENV)/bin/jupyter lab --notebook-dir notebooks
+	$(VENV)/bin/jupyter lab --notebook-dir notebooks $(JUPYTER_FLAGS)
 
 paper: setup
 	$(BT) paper build
