@@ -36,6 +36,7 @@ async def serve(task: dict[str, Any]) -> None:
         verify=False,
         stop=stop,
         report=report,
+        keep_identity=False,
     )
     say(event="done", cpu_s=cpu_s() - began, peak_rss_mb=peak_rss_mb())
 
@@ -50,6 +51,7 @@ async def fetch(task: dict[str, Any]) -> None:
         host=task["host"],
         peers=[tuple(task["peer"])],
         transports=[task["transport"]],
+        keep_identity=False,
     )
     say(event="done", seconds=result.transfer_s, cpu_s=cpu_s() - began, peak_rss_mb=peak_rss_mb())
 

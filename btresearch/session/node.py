@@ -42,6 +42,7 @@ class Node:
         upload_bytes_per_s: int | None = None,
         tap: Tap | None = None,
         rng: random.Random | None = None,
+        keep_identity: bool = True,
     ) -> None:
         self.policy = Policy() if policy is None else policy
         self.wires = Wires(self.policy)
@@ -52,7 +53,7 @@ class Node:
         self.own_peer_ids = {self.peer_id}
         self.client_name = f"btresearch {__version__}"
         self.upload_limit = TokenBucket(upload_bytes_per_s, self.now_ns())
-        self._host, self._port = host, port
+        self._host, self._port, self._keep_identity = host, port, keep_identity
         self._listener = Listener(self)
         self._links: set[Link] = set()
 
@@ -67,6 +68,7 @@ class Node:
         return self._listener.port
 
     async def __aenter__(self) -> Self:
+        await self.wires.prepare(self._host, keep_identity=self._keep_identity)
         await self._listener.start(self._host, self._port)
         return self
 

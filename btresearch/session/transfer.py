@@ -88,12 +88,13 @@ async def seed(
     stop: asyncio.Event | None = None,
     report: Report = lambda progress: None,
     tap: Tap | None = None,
+    keep_identity: bool = True,
 ) -> SeedResult:
     """Serve `torrent` from `path` until `stop` is set (or for ever; cancelling ends it in order too).
 
     `path` is the content or the folder that holds it; it is hashed first unless `verify` is False.
     `transports` are accepted; the first is dialled with, towards `peers` and the trackers' peers. `report`
-    is called a few times a second.
+    is called a few times a second. `keep_identity`: the TLS certificate is that of earlier runs on this address.
 
     Raises:
         StorageError: the content is missing, or not all of it is right.
@@ -108,7 +109,12 @@ async def seed(
             await _checked_whole(torrent, storage, report) if verify else PieceSet.full(torrent.piece_count)
         )
         async with Node(
-            host=host, port=port, policy=policy, upload_bytes_per_s=upload_bytes_per_s, tap=tap
+            host=host,
+            port=port,
+            policy=policy,
+            upload_bytes_per_s=upload_bytes_per_s,
+            tap=tap,
+            keep_identity=keep_identity,
         ) as node:
             swarm = node.join(torrent.infohash, torrent)
             with Disk(storage, on_error=swarm.fail) as disk:
@@ -133,10 +139,12 @@ async def get(
     upload_bytes_per_s: int | None = None,
     report: Report = lambda progress: None,
     tap: Tap | None = None,
+    keep_identity: bool = True,
 ) -> GetResult:
     """Download a torrent, or what a magnet link names, into `folder`; return when every piece is verified.
 
     What an earlier run left there is used. Cancelling saves resume data and raises CancelledError.
+    `keep_identity` is as for `seed`.
 
     Raises:
         StorageError: the folder can't be used, or the disk is full.
@@ -149,7 +157,12 @@ async def get(
     known = [*peers, *(source.peers if isinstance(source, Magnet) else ())]
     tiers = source.announce if isinstance(source, Torrent) else [[url] for url in source.trackers]
     async with Node(
-        host=host, port=port, policy=policy, upload_bytes_per_s=upload_bytes_per_s, tap=tap
+        host=host,
+        port=port,
+        policy=policy,
+        upload_bytes_per_s=upload_bytes_per_s,
+        tap=tap,
+        keep_identity=keep_identity,
     ) as node:
         swarm = node.join(source.infohash, torrent)
         swarm.add_peers([Address.of(*peer) for peer in known], patient=True)

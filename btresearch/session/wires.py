@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from btresearch.errors import InputError, printable
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.torrent import Torrent
+from btresearch.session import identity
 from btresearch.session.address import Address
 from btresearch.session.keylog import MemoryKeyLog
 from btresearch.transport import TRANSPORTS, Clear, MseInitiator, MseResponder, SkeyIndex, Transport
@@ -93,6 +95,13 @@ class Wires:
         self._keyring, self._skeys = Keyring(), SkeyIndex()
         self._own_ekms: set[bytes] = set()
         self._lookups = _Quota()
+        self._identity: ServerIdentity  # set by `prepare`
+
+    async def prepare(self, host: str, *, keep_identity: bool) -> None:
+        """Have the TLS identity of listening address `host` at hand; before anyone can connect."""
+        if self.policy.accepts("tls"):
+            make = partial(identity.kept, host) if keep_identity else identity.fresh
+            self._identity = await asyncio.to_thread(make)
 
     def serve(self, infohash: bytes) -> None:
         """Recognise this torrent when it is asked for."""
@@ -131,10 +140,6 @@ class Wires:
     @cached_property
     def _client(self) -> ClientFactory:
         return best_client(MemoryKeyLog())
-
-    @cached_property
-    def _identity(self) -> ServerIdentity:
-        return ServerIdentity.create(now_s=int(time.time()), entropy=os.urandom)
 
 
 class _Quota:

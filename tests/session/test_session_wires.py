@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from btresearch.errors import InputError
@@ -40,6 +42,7 @@ def test_nonsense_is_refused(transports: tuple[str, ...], shape: str) -> None:
 def test_transports_made() -> None:
     wires, address = Wires(Policy()), Address("192.0.2.1", 1)
     wires.serve(IH)
+    asyncio.run(wires.prepare("192.0.2.2", keep_identity=False))
     made = [wires.outgoing(name, IH) for name in ("clear", "mse_rc4", "mse_plain", "btls_basic")]
     assert [type(transport) for transport in made] == [Clear, MseInitiator, MseInitiator, Initiator]
     taken = [wires.incoming(wire, address) for wire in ("clear", "mse", "tls")]  # type: ignore[arg-type]

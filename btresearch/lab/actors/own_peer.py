@@ -63,9 +63,10 @@ def shape(task: Task) -> str:
 async def seed(task: Task) -> None:
     """Serve every torrent until stdin ends."""
     policy = Policy((task["transport"],), shape(task))
+    # A kept certificate would mark the captures of one machine.
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(
-            ClaimingNode(host=task["address"], port=task["port"], policy=policy)
+            ClaimingNode(host=task["address"], port=task["port"], policy=policy, keep_identity=False)
         )
         for item in task["torrents"]:
             torrent = Torrent.load(Path(item["torrent"]))
@@ -92,6 +93,7 @@ async def leech(task: Task) -> None:
             transports=(task["transport"],),
             shape=shape(task),
             peers=[peer],
+            keep_identity=False,
         )
         for torrent in torrents
     ]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -57,10 +58,10 @@ class ServerIdentity:
         try:
             key = serialization.load_pem_private_key(pem, None)
             leaf, issuer = x509.load_pem_x509_certificates(pem)
-        except ValueError as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: an encrypted key
             raise LocalProtocolError("btls: the identity file is damaged; remove it") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise LocalProtocolError("btls: the identity file has no P-256 key; remove it")
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or leaf.public_key() != key.public_key():
+            raise LocalProtocolError("btls: the identity file has no P-256 key of its leaf; remove it")
         return cls(leaf, issuer, key)
 
     def pem(self) -> bytes:
