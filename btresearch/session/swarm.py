@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
@@ -23,12 +24,14 @@ from btresearch.session.download import Download
 from btresearch.session.link import Link
 from btresearch.session.rates import NS_PER_S, RateMeter
 from btresearch.session.remote import EXTENSIONS, Remote
-from btresearch.session.wires import require_basic
+from btresearch.session.wires import network, require_basic
 
 if TYPE_CHECKING:
     from btresearch.session.node import Node
 
 MAX_PEERS = 80
+# Of MAX_PEERS, so that nobody takes a torrent's slots alone; as many may share a home's or a VPN's address.
+MAX_PEERS_PER_HOST = 8
 MAX_FAULTS = 3  # broken connections of one host before it is banned
 TICK_S = 1.0
 
@@ -108,9 +111,9 @@ class Swarm:
 
     def adopt(self, link: Link, connection: PeerConnection, address: Address) -> Remote | None:
         """A connection that came in is ours from here on; None if there is no room for it."""
-        reason = self.banned.get(address.host)
-        if reason is not None or len(self.remotes) >= MAX_PEERS:
-            link.close("banned" if reason else "too many peers")
+        reason = self._full(address.host)
+        if reason:
+            link.close(reason)
             return None
         remote = Remote(self, connection, address)
         remote.link, link.owner = link, remote
@@ -245,6 +248,20 @@ class Swarm:
 
     # inside
 
+    def _full(self, host: str) -> str:
+        """Why a connection from `host` has no place here; empty if it has."""
+        if host in self.banned:
+            return "banned"
+        if len(self.remotes) >= MAX_PEERS:
+            return "too many peers"
+        return "too many peers of one host" if self._crowded(host) else ""
+
+    def _crowded(self, host: str) -> bool:
+        if _is_loopback(host):  # labs and tests have a whole swarm there, and no stranger can be
+            return False
+        near = network(host)
+        return sum(network(remote.address.host) == near for remote in self.remotes) >= MAX_PEERS_PER_HOST
+
     def _leave(self, remote: Remote) -> None:
         if remote not in self.remotes:
             return
@@ -323,6 +340,13 @@ class Swarm:
             task.add_done_callback(self._dials.discard)
 
     async def _dial_one(self, address: Address) -> None:
-        remote = await self.node.dial(self, address, self.dialer.failures(address))
-        if remote is None:
+        failures = self.dialer.failures(address)
+        if self._crowded(address.host) or await self.node.dial(self, address, failures) is None:
             self._ended(address, was_useful=False)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -149,14 +149,16 @@ class _Quota:
         self._counts: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     def admit(self, address: Address) -> bool:
-        key = (_network(address.host), int(time.monotonic() // 60))
+        key = (network(address.host), int(time.monotonic() // 60))
         self._counts[key] = self._counts.get(key, 0) + 1
         while len(self._counts) > MAX_ADDRESSES:
             self._counts.popitem(last=False)
         return self._counts[key] <= LOOKUPS_PER_MINUTE
 
 
-def _network(host: str) -> str:
-    if ":" not in host:
+def network(host: str) -> str:
+    """Whose connections count as one's: an IPv4 address, an IPv6 /56; anything else is itself."""
+    try:
+        return str(ipaddress.IPv6Network(f"{host.partition('%')[0]}/56", strict=False))
+    except ValueError:
         return host
-    return str(ipaddress.ip_network(f"{host.partition('%')[0]}/56", strict=False))

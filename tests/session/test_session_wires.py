@@ -8,7 +8,7 @@ import pytest
 
 from btresearch.errors import InputError
 from btresearch.session.address import Address
-from btresearch.session.wires import LOOKUPS_PER_MINUTE, Policy, Wires, _Quota
+from btresearch.session.wires import LOOKUPS_PER_MINUTE, Policy, Wires, _Quota, network
 from btresearch.transport import Clear, MseInitiator, MseResponder
 from btresearch.transport.btls import Initiator, Responder
 
@@ -61,3 +61,17 @@ def test_lookups_are_limited_per_address_and_per_ipv6_network() -> None:
     neighbour, stranger = Address("2001:db8:0:ff::2", 1), Address("2001:db8:0:100::1", 1)
     admitted = (quota.admit(neighbour), quota.admit(stranger), quota.admit(Address("192.0.2.1", 1)))
     assert admitted == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:0:ff::2", "2001:db8::/56"),
+        ("fe80::1%eth0", "fe80::/56"),
+        ("peer.example", "peer.example"),
+        ("no:address", "no:address"),
+    ],
+)
+def test_network_of_whatever_a_tracker_may_name(host: str, expected: str) -> None:
+    assert network(host) == expected
