@@ -259,7 +259,7 @@ def _names(transports: str) -> list[str]:
 
 def _peers(peers: list[str] | None) -> list[tuple[str, int]]:
     from btresearch.errors import InputError
-    from btresearch.session.address import Address
+    from btresearch.peer.address import Address
 
     try:
         return [Address.parse(peer) for peer in peers or ()]

@@ -6,12 +6,12 @@ connection, `Picker` and `Requester` for what to ask for, `Choker` for whom to s
 for a magnet link and `AnnounceRequest` for trackers. `btresearch.session` drives all of it with asyncio.
 
 BEPs: 3 (protocol, .torrent), 6 (fast), 7 (IPv6 trackers), 9 (metadata, magnet), 10 (extensions),
-12 (tiers), 23 (compact peers); padding files of 47.
+12 (tiers), 23 (compact peers), 48 (scrape); padding files of 47.
 """
 
+from btresearch.peer.address import Address
 from btresearch.peer.announce import AnnounceRequest, AnnounceResponse, TrackerFailure
 from btresearch.peer.choker import Candidate, Choker
-from btresearch.peer.compact import PeerAddress
 from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerConnection
 from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
@@ -23,11 +23,11 @@ from btresearch.peer.magnet import Magnet
 from btresearch.peer.metadata import MetadataFetch
 from btresearch.peer.picker import Picker, Receipt
 from btresearch.peer.pieces import PieceSet
-from btresearch.peer.rate import Rate
 from btresearch.peer.requester import Requester
 from btresearch.peer.torrent import Torrent
 
 __all__ = [
+    "Address",
     "AnnounceRequest",
     "AnnounceResponse",
     "BLOCK_BYTES",
@@ -44,11 +44,9 @@ __all__ = [
     "LocalProtocolError",
     "Magnet",
     "MetadataFetch",
-    "PeerAddress",
     "PeerConnection",
     "Picker",
     "PieceSet",
-    "Rate",
     "Receipt",
     "RemoteProtocolError",
     "Requester",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from btresearch.peer.layout import BLOCK_BYTES
-from btresearch.peer.rate import Rate
 
 START_DEPTH = 8
 MIN_DEPTH = 4
@@ -30,7 +29,6 @@ class Requester:
         self.open = 0
         self._limit = max(1, limit)
         self._slow_start = True
-        self._rate = Rate(now_ns)
         self._evaluated_ns = self._heard_ns = now_ns
         self._period_bytes = 0
         self._best_bytes = 0
@@ -45,7 +43,6 @@ class Requester:
         """A block came."""
         self.open = max(0, self.open - 1)
         self._heard_ns = now_ns
-        self._rate.add(now_ns, length_bytes)
         self._period_bytes += length_bytes
         if self._slow_start:
             self.depth = min(self._limit, self.depth + 1)
@@ -64,10 +61,6 @@ class Requester:
     def room(self) -> int:
         """How many more requests may go out now."""
         return max(0, self.depth - self.open)
-
-    def rate_bytes_per_s(self, now_ns: int) -> float:
-        """What the peer sends, over about the last second."""
-        return self._rate.bytes_per_s(now_ns)
 
     def snubbed(self, now_ns: int) -> bool:
         """Whether requests are open and nothing has come for a minute."""

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
+from btresearch.peer import AnnounceRequest, AnnounceResponse
+from btresearch.peer.announce import AnnounceEvent
 from btresearch.session.errors import TrackerError
 from btresearch.session.swarm import Swarm
-from btresearch.session.tracker_client import Announcement, Answer, EventName, Trackers, pause_s
+from btresearch.session.tracker_client import Trackers, pause_s
 
 if TYPE_CHECKING:
     from btresearch.session.node import Node
@@ -51,10 +53,10 @@ class Announcer:
             await self._http.close()
 
     async def _run(self) -> None:
-        event: EventName = "started"
+        event: AnnounceEvent = "started"
         failures = 0
         while True:
-            answer: Answer | None = None
+            answer: AnnounceResponse | None = None
             try:
                 answer = await self._announce(event)
                 event, failures = "", 0
@@ -71,7 +73,7 @@ class Announcer:
             await asyncio.shield(self._swarm.completed)
             await self._announce("completed")
 
-    async def _announce(self, event: EventName) -> Answer:
+    async def _announce(self, event: AnnounceEvent) -> AnnounceResponse:
         if self._http is None:
             raise TrackerError("no tracker")
         content = self._swarm.content
@@ -79,7 +81,7 @@ class Announcer:
         left = 1 if content is None else content.left_bytes
         return await self._trackers.announce(
             self._http,
-            Announcement(
+            AnnounceRequest(
                 infohash=self._swarm.infohash,
                 peer_id=self._node.peer_id,
                 port=self._node.port,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from btresearch.session.address import Address
+from btresearch.peer.address import Address
 from btresearch.session.rates import NS_PER_S
 
 MAX_KNOWN = 2000

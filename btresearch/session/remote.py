@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from btresearch.peer import extension, metadata
+from btresearch.peer.address import Address
 from btresearch.peer.bencode import Encodable
 from btresearch.peer.choker import Candidate
 from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerConnection
@@ -25,7 +26,6 @@ from btresearch.peer.messages import (
     Reject,
 )
 from btresearch.peer.requester import Requester
-from btresearch.session.address import Address
 from btresearch.session.errors import StorageError
 from btresearch.session.link import Link
 from btresearch.session.rates import NS_PER_S, RateMeter

@@ -1,7 +1,7 @@
 """A small HTTP tracker: /announce and /scrape (BEP 3, 23, 7, 48), in memory, bounded.
 
-async with TrackerServer(host="127.0.0.1", port=0) as tracker:
-print(tracker.url)
+    async with TrackerServer(host="127.0.0.1", port=0) as tracker:
+        print(tracker.url)
 """
 
 from __future__ import annotations
@@ -9,25 +9,18 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from btresearch.peer import bencode
-from btresearch.peer.bencode import Encodable
-from btresearch.session.address import Address, pack
+from btresearch.peer import Address, AnnounceRequest, AnnounceResponse, RemoteProtocolError, announce, scrape
 
 MAX_TORRENTS = 100_000
 MAX_PEERS_PER_TORRENT = 10_000
-MAX_NUMWANT, DEFAULT_NUMWANT = 200, 50
-MAX_QUERY_BYTES = 8192
-MAX_SCRAPE = 74  # what fits a 8 KiB query
-_EVENTS = {b"", b"started", b"stopped", b"completed", b"empty", b"paused"}
 
 
 class _Refusal(Exception):
@@ -53,39 +46,6 @@ class _Swarm:
     def counts(self) -> dict[bytes, int]:
         seeds = sum(peer.seed for peer in self.peers.values())
         return {b"complete": seeds, b"downloaded": self.downloaded, b"incomplete": len(self.peers) - seeds}
-
-
-@dataclass(frozen=True, slots=True)
-class _Announce:
-    infohash: bytes
-    peer_id: bytes
-    address: Address
-    left: int
-    event: bytes
-    numwant: int
-    compact: bool
-
-    @classmethod
-    def parse(cls, fields: dict[bytes, list[bytes]], remote: str) -> _Announce:
-        first = {key: values[0] for key, values in fields.items()}
-        infohash, peer_id = first.get(b"info_hash", b""), first.get(b"peer_id", b"")
-        if len(infohash) != 20:
-            raise _Refusal("info_hash must be 20 bytes")
-        if len(peer_id) != 20:
-            raise _Refusal("peer_id must be 20 bytes")
-        event = first.get(b"event", b"")
-        if event not in _EVENTS:
-            raise _Refusal("unknown event")
-        return cls(
-            infohash=infohash,
-            peer_id=peer_id,
-            # The `ip` parameter is ignored: it would let anyone aim a swarm at a third party.
-            address=Address.of(remote, _number(first, b"port", 0, low=1, high=65535)),
-            left=_number(first, b"left", 0, low=0, high=1 << 62),
-            event=event,
-            numwant=min(_number(first, b"numwant", DEFAULT_NUMWANT, low=-1, high=1 << 31), MAX_NUMWANT),
-            compact=first.get(b"compact", b"1") != b"0",
-        )
 
 
 class TrackerServer:
@@ -144,35 +104,33 @@ class TrackerServer:
 
     async def _announce(self, request: web.Request) -> web.Response:
         try:
-            announce = _Announce.parse(_query(request), request.remote or "")
-            return _answer(self._register(announce))
-        except _Refusal as refusal:
-            return _answer({b"failure reason": str(refusal).encode()})
+            said = announce.parse_query(request.rel_url.raw_query_string)
+            return _plain(self._register(said, Address.of(request.remote or "", said.port)))
+        except (RemoteProtocolError, _Refusal) as refusal:
+            return _plain(announce.encode_failure(str(refusal)))
 
     async def _scrape(self, request: web.Request) -> web.Response:
         try:
-            wanted = _query(request).get(b"info_hash", [])[:MAX_SCRAPE]
-        except _Refusal as refusal:
-            return _answer({b"failure reason": str(refusal).encode()})
+            wanted = scrape.parse_query(request.rel_url.raw_query_string)
+        except RemoteProtocolError as refusal:
+            return _plain(announce.encode_failure(str(refusal)))
         known = {infohash: self._swarms[infohash].counts() for infohash in wanted if infohash in self._swarms}
-        return _answer({b"files": dict(sorted(known.items()))})
+        return _plain(scrape.encode_response(known))
 
-    def _register(self, announce: _Announce) -> dict[bytes, Encodable]:
-        swarm = self._swarm(announce.infohash)
-        if announce.event == b"stopped":
-            swarm.peers.pop(announce.address, None)
-            return {b"interval": self.interval_s, b"peers": b""}
-        if len(swarm.peers) >= MAX_PEERS_PER_TORRENT and announce.address not in swarm.peers:
+    def _register(self, said: AnnounceRequest, address: Address) -> bytes:
+        swarm = self._swarm(said.infohash)
+        if said.event == "stopped":
+            swarm.peers.pop(address, None)
+            return announce.encode_response(AnnounceResponse(self.interval_s))
+        if len(swarm.peers) >= MAX_PEERS_PER_TORRENT and address not in swarm.peers:
             raise _Refusal("too many peers")
-        swarm.downloaded += announce.event == b"completed"
-        swarm.peers[announce.address] = _Peer(announce.peer_id, announce.left == 0, self._now_ns())
-        counts = swarm.counts()
-        return {
-            b"complete": counts[b"complete"],
-            b"incomplete": counts[b"incomplete"],
-            b"interval": self.interval_s,
-            **self._choose(swarm, announce),
-        }
+        swarm.downloaded += said.event == "completed"
+        swarm.peers[address] = _Peer(said.peer_id, said.left == 0, self._now_ns())
+        chosen, counts = self._choose(swarm, said, address), swarm.counts()
+        return announce.encode_response(
+            AnnounceResponse(self.interval_s, tuple(chosen), counts[b"complete"], counts[b"incomplete"]),
+            peer_ids=None if said.compact else [peer.peer_id for peer in chosen.values()],
+        )
 
     def _swarm(self, infohash: bytes) -> _Swarm:
         before_ns = self._now_ns() - 2 * self.interval_s * 1_000_000_000
@@ -189,45 +147,14 @@ class TrackerServer:
         if len(self._swarms) >= MAX_TORRENTS:
             raise _Refusal("too many torrents")
 
-    def _choose(self, swarm: _Swarm, announce: _Announce) -> dict[bytes, Encodable]:
+    def _choose(self, swarm: _Swarm, said: AnnounceRequest, address: Address) -> dict[Address, _Peer]:
         # A seed has no use for seeds.
         others = [
-            (address, peer)
-            for address, peer in swarm.peers.items()
-            if address != announce.address and not (announce.left == 0 and peer.seed)
+            (other, peer)
+            for other, peer in swarm.peers.items()
+            if other != address and not (said.left == 0 and peer.seed)
         ]
-        wanted = DEFAULT_NUMWANT if announce.numwant < 0 else announce.numwant
-        chosen = self._rng.sample(others, min(wanted, len(others)))
-        if not announce.compact:
-            return {b"peers": [_dictionary(address, peer) for address, peer in chosen]}
-        four, six = pack(address for address, _ in chosen)
-        compact: dict[bytes, Encodable] = {b"peers": four}
-        return compact | {b"peers6": six} if six else compact
-
-
-def _dictionary(address: Address, peer: _Peer) -> dict[bytes, Encodable]:
-    return {b"ip": address.host.encode(), b"peer id": peer.peer_id, b"port": address.port}
-
-
-def _query(request: web.Request) -> dict[bytes, list[bytes]]:
-    """The raw query: infohashes are bytes, not text, so the framework's decoding can't be used."""
-    raw = request.rel_url.raw_query_string
-    if len(raw) > MAX_QUERY_BYTES:
-        raise _Refusal("query too long")
-    fields: dict[bytes, list[bytes]] = {}
-    for pair in raw.split("&"):
-        key, _, value = pair.partition("=")
-        fields.setdefault(unquote_to_bytes(key), []).append(unquote_to_bytes(value.replace("+", " ")))
-    return fields
-
-
-def _number(fields: dict[bytes, bytes], key: bytes, default: int, *, low: int, high: int) -> int:
-    text = fields.get(key, b"")
-    digits = text.removeprefix(b"-")
-    value = int(text) if digits.isdigit() and len(digits) < 20 else default
-    if not low <= value <= high:
-        raise _Refusal(f"{key.decode()} out of range")
-    return value
+        return dict(self._rng.sample(others, min(said.numwant, len(others))))
 
 
 def _http_log() -> logging.Logger:
@@ -241,5 +168,5 @@ def _is_own_fault(record: logging.LogRecord) -> bool:
     return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
-def _answer(fields: Mapping[bytes, Encodable]) -> web.Response:
-    return web.Response(body=bencode.encode(fields), content_type="text/plain")
+def _plain(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="text/plain")

@@ -74,11 +74,3 @@ def test_snubbed_after_a_silent_minute() -> None:
     assert requester.snubbed(11 * SNUB_NS)
     requester.received(11 * SNUB_NS, BLOCK)
     assert not requester.snubbed(11 * SNUB_NS)
-
-
-def test_rate_is_what_came_lately() -> None:
-    requester = Requester(now_ns=0)
-    run(requester, rate_bytes_per_s=1e6, rtt_ms=10, seconds=5)
-    now_ns = int(5e9)
-    assert requester.rate_bytes_per_s(now_ns) == pytest.approx(1e6, rel=0.1)
-    assert requester.rate_bytes_per_s(now_ns + int(3e9)) == 0

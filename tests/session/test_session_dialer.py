@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from btresearch.session.address import Address
+from btresearch.peer.address import Address
 from btresearch.session.dialer import (
     FIRST_BACKOFF_NS,
     MAX_BACKOFF_NS,

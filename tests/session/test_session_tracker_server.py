@@ -11,17 +11,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from btresearch.peer import bencode
-from btresearch.session import Address, TrackerError, TrackerServer
+from btresearch.peer import Address, AnnounceRequest, bencode
+from btresearch.session import TrackerError, TrackerServer
 from btresearch.session import tracker_server as module
-from btresearch.session.tracker_client import Announcement, Trackers, announce
+from btresearch.session.tracker_client import Trackers, announce
 from tests.session.swarming import fetch, free_port, seeding, single
 
 IH = bytes(range(0, 250, 13))  # every kind of byte that a URL must escape
 
 
-def _peer(number: int, **fields: Any) -> Announcement:
-    return Announcement(infohash=IH, peer_id=b"-XX0000-%012d" % number, port=6000 + number, **fields)
+def _peer(number: int, **fields: Any) -> AnnounceRequest:
+    return AnnounceRequest(infohash=IH, peer_id=b"-XX0000-%012d" % number, port=6000 + number, **fields)
 
 
 async def _raw(tracker: TrackerServer, query: str) -> dict[bytes, Any]:
@@ -116,7 +116,9 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(TrackerError, match="too many peers"):
                 await announce(http, tracker.url, _peer(3, left=1))
             with pytest.raises(TrackerError, match="too many torrents"):
-                await announce(http, tracker.url, Announcement(infohash=bytes(20), peer_id=bytes(20), port=1))
+                await announce(
+                    http, tracker.url, AnnounceRequest(infohash=bytes(20), peer_id=bytes(20), port=1)
+                )
 
     asyncio.run(main())
 
