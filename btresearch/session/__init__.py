@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from btresearch.session.address import Address
+from btresearch.peer.address import Address
 from btresearch.session.errors import StorageError, TrackerError
 from btresearch.session.link import Tap
 from btresearch.session.tracker_server import TrackerServer

@@ -12,7 +12,6 @@ from typing import Literal, Protocol, cast
 
 from btresearch.peer.address import Address
 from btresearch.transport import ProtocolError, Transport
-from btresearch.transport.btls import Responder
 
 # Enough that a bulk sender never lets the kernel run dry between two wake-ups of the loop.
 HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
@@ -62,8 +61,7 @@ class Link(asyncio.Protocol):
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tap = tap
         self._socket: asyncio.Transport | None = None
-        self._was_ready = self._heard_end = False
-        self._search: asyncio.Task[None] | None = None
+        self._was_ready = False
         self._reason = "closed by the peer"
 
     # asyncio.Protocol
@@ -100,9 +98,8 @@ class Link(asyncio.Protocol):
             self.owner.on_writable()
 
     def eof_received(self) -> bool:
-        """The peer is done sending: so are we, once it has its answer."""
-        self._heard_end = True
-        return self._searching
+        """The peer is done sending: so are we."""
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
@@ -170,30 +167,12 @@ class Link(asyncio.Protocol):
         self._check_ready()
 
     def _receive(self, data: bytes) -> None:
-        self._take(*self.transport.receive(data))
-        responder = self.transport
-        if isinstance(responder, Responder) and responder.query is not None and not self._searching:
-            self._search = asyncio.get_running_loop().create_task(self._look_up(responder, responder.query))
-
-    async def _look_up(self, responder: Responder, query: Query) -> None:
-        """Off the event loop (protocol.md, step 2); hit and miss take the same way."""
-        key = await asyncio.to_thread(responder.search, query)
-        self._search = None
-        if not self.closing:
-            self._guard(lambda: self._take(*responder.resolve(key)))
-        if self._heard_end:
-            self.close("closed by the peer")
-
-    @property
-    def _searching(self) -> bool:
-        return self._search is not None
-
-    def _take(self, app: bytes, reply: bytes) -> None:
+        app, reply = self.transport.receive(data)
         self._put(reply)
         self._check_ready()
         if app and self.owner is not None and not self.closing:
             self.owner.on_data(app)
-        if getattr(self.transport, "closed", False) and not self._awaits_answer:  # close_notify: a web server hangs up, too
+        if getattr(self.transport, "closed", False):  # close_notify: a web server hangs up, too
             self.close("closed by the peer")
 
     def _check_ready(self) -> None:

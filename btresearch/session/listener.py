@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from btresearch.peer import handshake
+from btresearch.peer.address import Address
 from btresearch.peer.errors import RemoteProtocolError
-from btresearch.session.address import Address
 from btresearch.session.decoy import Decoy
 from btresearch.session.link import Link
 from btresearch.transport import classify

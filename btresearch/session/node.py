@@ -12,8 +12,8 @@ from typing import Self
 
 from btresearch import __version__
 from btresearch.errors import printable
+from btresearch.peer.address import Address
 from btresearch.peer.torrent import Torrent
-from btresearch.session.address import Address
 from btresearch.session.link import Link, Owner, Tap
 from btresearch.session.listener import Listener
 from btresearch.session.rates import TokenBucket

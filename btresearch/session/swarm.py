@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from btresearch.errors import InputError
 from btresearch.peer import metadata
+from btresearch.peer.address import Address
 from btresearch.peer.choker import CHOKE_INTERVAL_NS, Choker
 from btresearch.peer.connection import PeerConnection
 from btresearch.peer.errors import RemoteProtocolError
@@ -17,7 +18,6 @@ from btresearch.peer.handshake import Handshake
 from btresearch.peer.layout import Layout
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
-from btresearch.session.address import Address
 from btresearch.session.dialer import Dialer
 from btresearch.session.disk import Disk
 from btresearch.session.download import Download

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from btresearch.peer.address import Address
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
 from btresearch.session import resume
-from btresearch.session.address import Address
 from btresearch.session.announcer import Announcer
 from btresearch.session.check import check
 from btresearch.session.disk import Disk

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from btresearch.errors import InputError, printable
+from btresearch.peer.address import Address
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.torrent import Torrent
 from btresearch.session import identity
-from btresearch.session.address import Address
 from btresearch.session.keylog import MemoryKeyLog
 from btresearch.transport import TRANSPORTS, Clear, MseInitiator, MseResponder, SkeyIndex, Transport
 from btresearch.transport.btls import (

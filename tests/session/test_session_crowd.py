@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from btresearch.session.address import Address
+from btresearch.peer.address import Address
 from btresearch.session.node import Node
 from btresearch.session.remote import Remote
 from btresearch.session.swarm import MAX_PEERS, MAX_PEERS_PER_HOST, Swarm

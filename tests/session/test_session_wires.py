@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from btresearch.errors import InputError
-from btresearch.session.address import Address
+from btresearch.peer.address import Address
 from btresearch.session.wires import LOOKUPS_PER_MINUTE, Policy, Wires, _Quota, network
 from btresearch.transport import Clear, MseInitiator, MseResponder
 from btresearch.transport.btls import Initiator, Responder

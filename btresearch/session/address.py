@@ -1,5 +1,0 @@
-"""Where a peer listens."""
-
-from btresearch.peer import Address
-
-__all__ = ["Address"]
