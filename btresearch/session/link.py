@@ -12,6 +12,7 @@ from typing import Literal, Protocol, cast
 
 from btresearch.peer.address import Address
 from btresearch.transport import ProtocolError, Transport
+from btresearch.transport.btls import Query, Responder
 
 # Enough that a bulk sender never lets the kernel run dry between two wake-ups of the loop.
 HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
@@ -61,7 +62,8 @@ class Link(asyncio.Protocol):
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tap = tap
         self._socket: asyncio.Transport | None = None
-        self._was_ready = False
+        self._was_ready = self._heard_end = False
+        self._search: asyncio.Task[None] | None = None
         self._reason = "closed by the peer"
 
     # asyncio.Protocol
@@ -98,8 +100,9 @@ class Link(asyncio.Protocol):
             self.owner.on_writable()
 
     def eof_received(self) -> bool:
-        """The peer is done sending: so are we."""
-        return False
+        """The peer is done sending: so are we, once it has its answer."""
+        self._heard_end = True
+        return self._searching
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
@@ -167,7 +170,25 @@ class Link(asyncio.Protocol):
         self._check_ready()
 
     def _receive(self, data: bytes) -> None:
-        app, reply = self.transport.receive(data)
+        self._take(*self.transport.receive(data))
+        responder = self.transport
+        if isinstance(responder, Responder) and responder.query is not None and not self._searching:
+            self._search = asyncio.get_running_loop().create_task(self._look_up(responder, responder.query))
+
+    async def _look_up(self, responder: Responder, query: Query) -> None:
+        """Off the event loop (protocol.md, step 2); hit and miss take the same way."""
+        key = await asyncio.to_thread(responder.search, query)
+        self._search = None
+        if not self.closing:
+            self._guard(lambda: self._take(*responder.resolve(key)))
+        if self._heard_end:
+            self.close("closed by the peer")
+
+    @property
+    def _searching(self) -> bool:
+        return self._search is not None
+
+    def _take(self, app: bytes, reply: bytes) -> None:
         self._put(reply)
         self._check_ready()
         if app and self.owner is not None and not self.closing:

@@ -34,6 +34,8 @@ DEFAULT_TRANSPORTS = ("btls_basic", "mse_rc4", "mse_plain", "clear")
 # Proof lookups an address may cause in a minute; past it, the decoy (protocol.md, step 2).
 LOOKUPS_PER_MINUTE = 240
 MAX_ADDRESSES = 4096
+# A lookup in more torrents runs in a thread: beyond this it costs more than the change of threads.
+MAX_INLINE_LOOKUP = 1000
 
 
 def require_basic(source: Torrent | Magnet) -> None:
@@ -133,6 +135,7 @@ class Wires:
             self._identity,
             entropy=os.urandom,
             shape=self.policy.shape,
+            deferred_lookup=len(self._keyring) > MAX_INLINE_LOOKUP,
             own_ekms=self._own_ekms,
             admit=lambda: self._lookups.admit(address),
         )

@@ -76,7 +76,7 @@ class Responder:
 
     Watch `verdict`: in "decoy" the bytes that `receive` returns are the decoy's, irrevocably, and `send`
     carries its answer; `ready` stays False, so nothing of BitTorrent can reach a prober. With
-    `deferred_lookup`, `receive` leaves a `query` instead of searching the keyring itself: look it up in another
+    `deferred_lookup`, `receive` leaves a `query` instead of searching the keyring itself: `search` in another
     thread, then call `resolve`. `admit` is asked before any lookup; False (a rate limit) means decoy.
     """
 
@@ -131,6 +131,10 @@ class Responder:
         """Take wire bytes; return (application bytes, reply). Raises RemoteProtocolError."""
         self._alive()
         return self._guarded(lambda: self._receive(wire))
+
+    def search(self, query: Query) -> TorrentKey | None:
+        """Find what `resolve` wants; in any thread."""
+        return self._keyring.lookup(query.tag, query.K)
 
     def resolve(self, key: TorrentKey | None) -> tuple[bytes, bytes]:
         """Answer `query` (see `deferred_lookup`); return as `receive` does."""
@@ -215,7 +219,7 @@ class Responder:
         if self._deferred:
             self.query = query
             return b""
-        return self._resolve(self._keyring.lookup(query.tag, query.K))
+        return self._resolve(self.search(query))
 
     def _resolve(self, key: TorrentKey | None, *, tried: bool = True) -> bytes:
         first, self._first = self._first, b""

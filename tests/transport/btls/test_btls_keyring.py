@@ -7,6 +7,7 @@ from time import perf_counter_ns
 import pytest
 
 from btresearch.transport.btls import Keyring, TorrentKey
+from btresearch.transport.btls import keyring as module
 
 INFOHASHES = [hashlib.sha1(bytes([n])).digest() for n in range(200)]
 K = bytes(range(16))
@@ -42,6 +43,22 @@ def test_torrents_come_and_go() -> None:
     keyring.discard(INFOHASHES[0])
     keyring.discard(INFOHASHES[0])
     assert keyring.lookup(key.tag(K), K) is None
+
+
+def test_a_torrent_that_comes_while_a_table_is_built_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the lookup runs in one thread and `add` in another."""
+    keyring, late = Keyring(INFOHASHES), TorrentKey.basic(bytes(20))
+    build = module._Table.of
+
+    def add_meanwhile(edition: int, keys: tuple[TorrentKey, ...]) -> module._Table:
+        table = build(edition, keys)
+        keyring.add(late)
+        return table
+
+    monkeypatch.setattr(module._Table, "of", add_meanwhile)
+    assert keyring.lookup(late.tag(K), K) is None
+    monkeypatch.undo()
+    assert keyring.lookup(late.tag(K), K) == late
 
 
 def test_a_strict_key_replaces_basic_and_basic_no_longer_answers() -> None:
