@@ -1,7 +1,7 @@
 """A small HTTP tracker: /announce and /scrape (BEP 3, 23, 7, 48), in memory, bounded.
 
-    async with TrackerServer(host="127.0.0.1", port=0) as tracker:
-        print(tracker.url)
+async with TrackerServer(host="127.0.0.1", port=0) as tracker:
+print(tracker.url)
 """
 
 from __future__ import annotations
