@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +84,11 @@ class Packets:
         length = np.array([len(payload) for payload in payloads], dtype=np.int64)
         return cls(np.frombuffer(b"".join(payloads), np.uint8), np.cumsum(length) - length, length)
 
+    @cached_property
+    def printable(self) -> Bools:
+        """Which bytes are printable."""
+        return PRINTABLE[self.data]
+
     def total(self, per_byte: npt.NDArray[np.generic]) -> Ints:
         """Sum of a per-byte quantity over each packet."""
         return np.add.reduceat(per_byte, self.start, dtype=np.int64)
@@ -117,12 +123,12 @@ def ex2_printable_prefix(packets: Packets, profile: Profile) -> Bools:
 
 def ex3_mostly_printable(packets: Packets, profile: Profile) -> Bools:
     """Strictly more than half of the bytes are printable."""
-    return 2 * packets.total(PRINTABLE[packets.data]) > packets.length
+    return 2 * packets.total(packets.printable) > packets.length
 
 
 def ex4_printable_run(packets: Packets, profile: Profile) -> Bools:
     """A run of more than 20 printable bytes."""
-    return longest_runs(PRINTABLE[packets.data], packets.start) >= profile.printable_run_bytes
+    return longest_runs(packets.printable, packets.start) >= profile.printable_run_bytes
 
 
 def ex5_known_protocol(packets: Packets, profile: Profile) -> Bools:
