@@ -34,7 +34,7 @@ MINIMUM_PACKETS = 4  # a handshake and one more
 
 
 def features(cells: Sequence[object], packets: int) -> Floats | None:
-    """The ten features after the first `packets` packets, from the cells of SHAPE; None with fewer than MINIMUM_PACKETS."""
+    """The ten features after `packets` packets, from the cells of SHAPE; None with fewer than MINIMUM_PACKETS."""
     way, payload, ip = (v[:packets] for v in vectors(*cells))
     if len(way) < MINIMUM_PACKETS:
         return None

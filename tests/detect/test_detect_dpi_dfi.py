@@ -39,13 +39,6 @@ def test_it_learns_sizes_that_differ():
     assert answer["why"].str.startswith("DFI: centre").all()
 
 
-def test_shuffled_labels_teach_nothing():
-    flows, truth, groups = corpus()
-    shuffled = pd.Series(np.random.default_rng(1).permutation(truth), index=truth.index)
-    named = DETECTOR.fit(flows, shuffled, groups)(flows)["verdict"].eq("bittorrent")
-    assert abs(named[truth.eq("bt_mse_rc4")].mean() - named[truth.eq("http")].mean()) < 0.5
-
-
 def test_a_signature_decides_before_the_centres_and_without_a_model():
     flows, truth, groups = corpus()
     clear = table([flow(**talk(clear_conversation()))])[list(DETECTOR.sees)]
