@@ -74,10 +74,15 @@ def pair_name(row: pd.Series[Any]) -> str:
     return client if client == server else f"{client}>{server}"
 
 
-def pooled(counted: pd.DataFrame, **where: str | tuple[str, ...]) -> pd.DataFrame:
-    """`COUNTS` per session, summed over the rows that match; a tuple matches any of its values."""
+def pooled(counted: pd.DataFrame, *more: str, **where: str | tuple[str, ...]) -> pd.DataFrame:
+    """`COUNTS` (and `more`) per session, summed over the rows that match; a tuple matches any of its values.
+
+    A sum over a count that may not be given (NaN) is NaN.
+    """
     chosen = counted
     for column, value in where.items():
         wanted = value if isinstance(value, tuple) else (value,)
         chosen = chosen[chosen[column.rstrip("_")].isin(wanted)]
-    return chosen.groupby("session")[COUNTS].sum()
+    counts = [*COUNTS, *more]
+    sums: pd.DataFrame = chosen.groupby("session")[counts].sum()
+    return sums.mask(chosen[counts].isna().groupby(chosen["session"]).any())
