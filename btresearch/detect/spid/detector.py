@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from btresearch.detect.cells import rows
 from btresearch.detect.contract import ABSTAIN, DetectorError, Verdict, abstain, answers, bittorrent, other
-from btresearch.detect.spid.meters import Session
-from btresearch.detect.spid.model import Counts, Models, count, train
-from btresearch.detect.spid.session import Frames, measured
+from btresearch.detect.spid.meters import SETS, THRESHOLDS_BITS, tallies
+from btresearch.detect.spid.model import Batch, Models, Reals, train
+from btresearch.detect.spid.packets import Bools, Counts, Ints, Packets
+from btresearch.detect.spid.session import COLUMNS, measured
 
-BATCH_SESSIONS = 512  # bounds the counters held at once to about 16 MB
+BATCH_FLOWS = 512  # keeps a meter's counters (1 MB) in the processor's cache
 RULE_OF_THUMB_SESSIONS = 26  # ".SE report" p. 14: good results from about a tenth of 256
 
 
@@ -25,12 +24,13 @@ class Spid:
     """Statistical Protocol IDentification over the first frames of a flow.
 
     Classes are the strings of `truth` in `fit`; those that begin with `positive` are BitTorrent's.
-    `mode` "faithful" keeps the quirks of release 0.4.6, "fixed" repairs them.
+    `mode` "faithful" keeps the quirks of release 0.4.6, "fixed" repairs them. `meters` is "default" (15) or
+    "all" (34); without a `threshold_bits` the release's for that set holds.
     """
 
     mode: Literal["faithful", "fixed"] = "faithful"
     window_frames: int = 20
-    threshold_bits: float = 2.04
+    threshold_bits: float | None = None
     meters: str = "default"
     positive: str = "bt"
     models: Models | None = None
@@ -42,9 +42,19 @@ class Spid:
         "Hjelmvik, The SPID Algorithm, .SE report, p. 14 (number of training sessions)",
     )
     question: int = 2
-    sees: tuple[str, ...] = Frames._fields
+    sees: tuple[str, ...] = COLUMNS
     needs: str = ""
     trained: bool = True
+
+    @property
+    def threshold(self) -> float:
+        """Mean divergence in bits that the nearest model must stay below."""
+        return THRESHOLDS_BITS[self.meters] if self.threshold_bits is None else self.threshold_bits
+
+    @property
+    def faithful(self) -> bool:
+        """Whether the quirks of the release are kept."""
+        return self.mode == "faithful"
 
     def fit(self, flows: pd.DataFrame, truth: pd.Series[str], groups: pd.Series[str]) -> Spid:
         """A copy with one model per class in `truth`; flows without a session are left out.
@@ -53,67 +63,77 @@ class Spid:
         """
         if not (flows.index.equals(truth.index) and flows.index.equals(groups.index)):
             raise DetectorError("spid: flows, truth and groups need one index")
-        sessions = self._sessions(flows)
-        usable = np.array([len(session) > 0 for session in sessions], dtype=bool)
-        if not usable.any():
-            raise DetectorError("spid: no flow to learn from has a whole session start")
-        counts = count([session for session in sessions if session], self.meters)
-        names = truth.to_numpy(dtype=str)[usable]
-        trained_on = groups.to_numpy(dtype=str)[usable].tolist()
-        return replace(self, models=train(counts, names, trained_on, faithful=self.mode == "faithful"))
+        names, met = truth.to_numpy(dtype=str), groups.to_numpy(dtype=str)
+        batches = (Batch(names[at], met[at], self._tallies(packets)) for at, packets in self._sessions(flows))
+        return replace(self, models=train(batches, faithful=self.faithful))
 
     def __call__(self, flows: pd.DataFrame) -> pd.DataFrame:
         """BitTorrent or other by the nearest model; abstains when none is near enough (unknown)."""
         if self.models is None:
             return answers(flows.index, [abstain("no model yet: call fit first")] * len(flows))
-        return answers(flows.index, self._verdicts(self.models, self._sessions(flows)))
+        return answers(flows.index, self._verdicts(self.distances(flows)))
 
     def distances(self, flows: pd.DataFrame) -> pd.DataFrame:
         """Mean divergence in bits to each class, NaN where the flow has no session; for sweeps."""
+        models = self._fitted()
+        table = np.full((len(flows), len(models.classes)), np.nan)
+        for at, packets in self._sessions(flows):
+            table[at] = models.distances(self._tallies(packets))
+        return pd.DataFrame(table, index=flows.index, columns=list(models.classes))
+
+    def divergences(self, flows: pd.DataFrame) -> pd.DataFrame:
+        """What the distances are the means of: columns of two levels, class and meter."""
+        models = self._fitted()
+        columns = pd.MultiIndex.from_product([models.classes, SETS[self.meters]], names=["class", "meter"])
+        table = np.full((len(flows), len(columns)), np.nan)
+        for at, packets in self._sessions(flows):
+            table[at] = models.divergences(self._tallies(packets)).reshape(len(at), -1)
+        return pd.DataFrame(table, index=flows.index, columns=columns)
+
+    def _fitted(self) -> Models:
         if self.models is None:
             raise DetectorError("spid: no model yet: call fit first")
-        sessions = self._sessions(flows)
-        table = pd.DataFrame(np.nan, index=flows.index, columns=list(self.models.classes))
-        usable = np.array([len(session) > 0 for session in sessions], dtype=bool)
-        batches = list(self._distances(self.models, [session for session in sessions if session]))
-        if batches:
-            table.loc[usable] = np.concatenate(batches)
-        return table
+        return self.models
 
-    def _sessions(self, flows: pd.DataFrame) -> list[Session]:
-        every = (Frames.of(*row) for row in rows(flows, self.sees))
-        return [measured(frames, self.window_frames, faithful=self.mode == "faithful") for frames in every]
+    def _sessions(self, flows: pd.DataFrame) -> Iterator[tuple[Ints, Packets]]:
+        """Batches of sessions, with their flows' positions in the table."""
+        for start in range(0, len(flows), BATCH_FLOWS):
+            part = flows.iloc[start : start + BATCH_FLOWS]
+            at, packets = measured(part, self.window_frames, faithful=self.faithful)
+            if packets.sessions:
+                yield start + at, packets
 
-    def _distances(self, models: Models, sessions: list[Session]) -> Iterator[npt.NDArray[np.float64]]:
-        for start in range(0, len(sessions), BATCH_SESSIONS):
-            counts: Counts = count(sessions[start : start + BATCH_SESSIONS], self.meters)
-            yield models.distances(counts)
+    def _tallies(self, packets: Packets) -> Iterator[Counts]:
+        return tallies(packets, self.meters, faithful=self.faithful)
 
-    def _verdicts(self, models: Models, sessions: list[Session]) -> Iterator[Verdict]:
-        usable = [session for session in sessions if session]
-        found = (row for batch in self._distances(models, usable) for row in batch)
-        for session in sessions:
-            yield self._decide(models, next(found)) if session else abstain("no whole session start")
+    def _verdicts(self, distances: pd.DataFrame) -> Iterator[Verdict]:
+        table = distances.to_numpy()
+        scores = _scores(table, np.array([name.startswith(self.positive) for name in distances.columns]))
+        some = ~np.isnan(table).all(axis=1)
+        nearest = np.where(some[:, None], table, np.inf).argmin(axis=1)
+        for row, best, score, met in zip(
+            table, nearest.tolist(), scores.tolist(), some.tolist(), strict=True
+        ):
+            name, distance = distances.columns[best], float(row[best])
+            yield self._decide(name, distance, score) if met else abstain("no whole session start")
 
-    def _decide(self, models: Models, row: npt.NDArray[np.float64]) -> Verdict:
-        best = int(row.argmin())
-        name, distance = models.classes[best], float(row[best])
-        score = _score(row, [c.startswith(self.positive) for c in models.classes])
-        why = f"nearest model {name} at {distance:.3f} bits, threshold {self.threshold_bits} ({self.mode})"
-        if distance >= self.threshold_bits:
+    def _decide(self, name: str, distance: float, score: float) -> Verdict:
+        why = f"nearest model {name} at {distance:.3f} bits, threshold {self.threshold} ({self.mode})"
+        if distance >= self.threshold:
             return Verdict(score, ABSTAIN, f"unknown: {why}")
         return (bittorrent if name.startswith(self.positive) else other)(why, score)
 
 
-def _score(row: npt.NDArray[np.float64], positive: list[bool]) -> float:
+def _scores(distances: Reals, positive: Bools) -> Reals:
     """0.5 where the nearest BitTorrent model and the nearest other one are equally far."""
-    ours = min((d for d, yes in zip(row, positive, strict=True) if yes), default=np.inf)
-    theirs = min((d for d, yes in zip(row, positive, strict=True) if not yes), default=np.inf)
-    if np.isinf(ours):
-        return 0.0
-    if np.isinf(theirs):
-        return float(np.exp2(-max(ours, 0.0)))
-    return float(np.clip(theirs / (ours + theirs), 0.0, 1.0)) if ours + theirs > 0 else 0.5
+    ours = np.maximum(distances[:, positive].min(axis=1, initial=np.inf), 0.0)
+    theirs = np.maximum(distances[:, ~positive].min(axis=1, initial=np.inf), 0.0)
+    if not positive.any():
+        return np.zeros(len(distances))
+    if positive.all():
+        return np.asarray(np.exp2(-ours))
+    total = ours + theirs
+    return np.asarray(np.divide(theirs, total, out=np.full(len(total), 0.5), where=total > 0))
 
 
 DETECTOR = Spid()
