@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +17,7 @@ from btresearch.capture import Capture, Manifest
 from btresearch.capture.annotate import EARLY_NS
 from btresearch.capture.folder import LABELS_FILE
 from btresearch.errors import BtresearchError, InputError
+from btresearch.evidence import duplicates
 from btresearch.flow.schema import SCHEMA_VERSION
 
 log = logging.getLogger(__name__)
@@ -49,11 +49,7 @@ class Corpus:
     @property
     def alike(self) -> int:
         """How many flows send the same sequence of payload sizes and directions as an earlier one."""
-        shapes = [
-            (ways * sizes)[sizes > 0].tobytes()
-            for ways, sizes in zip(self.flows["pkt_dir"], self.flows["pkt_len"].map(np.int64), strict=True)
-        ]
-        return int(pd.Series(shapes).duplicated().sum())
+        return int(pd.Series(duplicates.sequences(self.flows)).duplicated().sum())
 
     @property
     def infohashes(self) -> tuple[bytes, ...]:
@@ -198,10 +194,7 @@ def _join(folder: Path, parts: list[_Part]) -> Corpus:
         reasons = "; ".join(f"{p.name}: {p.refused or 'no labelled flow'}" for p in parts[:3])
         raise InputError(folder, f"at least one usable capture ({reasons})")
     flows = pd.concat(tables, ignore_index=True)
-    identity = [
-        _identity(row) for row in flows[["pkt_dir", "pkt_len", "first_payload_c2s"]].itertuples(index=False)
-    ]
-    repeated = pd.DataFrame({"kind": flows["truth_capture_kind"], "of": identity}).duplicated().to_numpy()
+    repeated = duplicates.exact(flows)
     versions = {name: version for p in parts for name, version in p.versions}
     return Corpus(
         flows=flows[~repeated].reset_index(drop=True),
@@ -212,11 +205,3 @@ def _join(folder: Path, parts: list[_Part]) -> Corpus:
         versions=versions,
         unseen=sum(p.unseen for p in parts),
     )
-
-
-def _identity(row: tuple[object, ...]) -> bytes:
-    direction, length, first = row
-    digest = hashlib.blake2b(np.asarray(direction, np.int8).tobytes(), digest_size=16)
-    digest.update(np.asarray(length, np.int64).tobytes())
-    digest.update(first if isinstance(first, bytes) else b"")
-    return digest.digest()

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from btresearch.detect import Detector, Trainable, select
+from btresearch.detect import Detector, DetectorError, Trainable, select
 from btresearch.detect.contract import abstain, answers, check
 from btresearch.detect.infohash_scan import InfohashScan
 from btresearch.detect.registry import narrow
-from btresearch.errors import MissingTool
+from btresearch.errors import MissingTool, printable
 from btresearch.evidence.corpus import Corpus
+from btresearch.evidence.splits import session_folds
 
 FOLDS = 4
 TABLE = ("row", "detector", "version", "score", "verdict", "why")
@@ -49,15 +50,20 @@ def verdicts(
 
 
 def _tables(detector: Detector, corpus: Corpus) -> list[pd.DataFrame]:
-    name = detector.name
-    if isinstance(detector, InfohashScan):
-        detector = replace(detector, infohashes=frozenset(corpus.infohashes))
+    name, detector = detector.name, equipped(detector, corpus)
     if not isinstance(detector, Trainable):
         return [_table(name, detector, judge(detector, corpus.flows))]
     return [
         _table(name, detector, cross_fitted(detector, corpus.flows, adaptive=False)),
         _table(f"{name}_adaptive", detector, cross_fitted(detector, corpus.flows, adaptive=True)),
     ]
+
+
+def equipped(detector: Detector, corpus: Corpus) -> Detector:
+    """The detector with what its adversary would know: the scan for infohashes gets a crawler's list."""
+    if isinstance(detector, InfohashScan):
+        return replace(detector, infohashes=frozenset(corpus.infohashes))
+    return detector
 
 
 def judge(detector: Detector, flows: pd.DataFrame) -> pd.DataFrame:
@@ -84,39 +90,43 @@ def cross_fitted(detector: Trainable, flows: pd.DataFrame, *, adaptive: bool) ->
     Folds are whole sessions, and a model learns from captures of the judged flow's kind alone (wire or
     packetised). A flow for which there is no other session to learn from gets `abstain`.
     """
-    fold = session_folds(flows)
-    truth = flows.apply(protocol_name, axis=1)
-    usable = (
-        np.ones(len(flows), bool)
-        if adaptive
-        else ~flows["truth_transport"].str.startswith(NEVER_IN_FIXED_MODEL)
-    )
-    kinds, parts = flows["truth_capture_kind"], []
+    fold, truth = session_folds(flows, FOLDS), protocol_names(flows)
+    usable, kinds, parts = learnable(flows, adaptive=adaptive), flows["truth_capture_kind"], []
     for (kind, k), judged in flows.groupby([kinds, fold]):
         train = flows[usable & (fold != k) & (kinds == kind)]
-        parts.append(_fitted(detector, train, truth, judged))
+        parts.append(judge_with(fitted(detector, train, truth), judged))
     return pd.concat(parts).sort_index()
 
 
-def _fitted(
-    detector: Trainable, train: pd.DataFrame, truth: pd.Series[str], judged: pd.DataFrame
-) -> pd.DataFrame:
+def learnable(flows: pd.DataFrame, *, adaptive: bool) -> NDArray[np.bool_]:
+    """Which flows a model may learn from: all of them, or for the literature's those that it could have met."""
+    if adaptive:
+        return np.ones(len(flows), bool)
+    met: NDArray[np.bool_] = ~flows["truth_transport"].str.startswith(NEVER_IN_FIXED_MODEL).to_numpy(bool)
+    return met
+
+
+def fitted(detector: Trainable, train: pd.DataFrame, truth: pd.Series[str]) -> Trainable | str:
+    """The detector with a model of `train`, or why it can't have one."""
     if train.empty:
-        return answers(judged.index, [abstain("no other session to learn from")] * len(judged))
-    fitted = detector.fit(narrow(train, detector), truth[train.index], train["truth_session"])
-    return judge(fitted, judged)
+        return "no other session to learn from"
+    try:
+        return detector.fit(narrow(train, detector), truth[train.index], train["truth_session"])
+    except DetectorError as error:
+        return f"can't learn from the other sessions: {printable(str(error))}"
 
 
-def session_folds(flows: pd.DataFrame) -> NDArray[np.int64]:
-    """Fold number per flow: the sessions of each scenario are dealt out in turn, each to one fold."""
-    pairs = (
-        flows[["truth_scenario", "truth_session"]]
-        .drop_duplicates()
-        .sort_values(["truth_scenario", "truth_session"])
-    )
-    pairs["fold"] = pairs.groupby("truth_scenario").cumcount() % FOLDS
-    by_session = dict(zip(pairs["truth_session"], pairs["fold"], strict=True))
-    return flows["truth_session"].map(by_session).to_numpy(dtype=np.int64)
+def judge_with(model: Detector | str, flows: pd.DataFrame) -> pd.DataFrame:
+    """`judge`, or abstentions that say why there is no model."""
+    if isinstance(model, str):
+        return answers(flows.index, [abstain(model)] * len(flows))
+    return judge(model, flows)
+
+
+def protocol_names(flows: pd.DataFrame) -> pd.Series[str]:
+    """`protocol_name` of every flow."""
+    names = [protocol_name(row) for _, row in flows[["truth_class", "truth_transport"]].iterrows()]
+    return pd.Series(names, index=flows.index, dtype=object)
 
 
 def protocol_name(row: pd.Series[Any]) -> str:

@@ -18,12 +18,12 @@ COUNTS = ["n", "flagged", "named", "abstained"]
 ACTED_ON = ("bittorrent", "flagged")
 
 
-def tally(corpus: Corpus, verdicts: pd.DataFrame) -> pd.DataFrame:
+def tally(corpus: Corpus, verdicts: pd.DataFrame, more: tuple[str, ...] = ()) -> pd.DataFrame:
     """`COUNTS` per detector, transport, shape, client, capture kind and session: what rates are made of.
 
     `flagged` counts verdicts that a censor would act on (`bittorrent` or `flagged`), `named` those that say
     BitTorrent, `abstained` those where the detector does not apply; all three are out of `n`, every flow. For
-    cover traffic `client` is the kind of cover.
+    cover traffic `client` is the kind of cover. `more` names further columns of `verdicts` to sum.
     """
     truth = corpus.flows[
         ["truth_transport", "truth_shape", "truth_class", "truth_session", "truth_capture_kind"]
@@ -38,7 +38,7 @@ def tally(corpus: Corpus, verdicts: pd.DataFrame) -> pd.DataFrame:
         named=verdicts["verdict"].eq("bittorrent").astype(int),
         abstained=verdicts["verdict"].eq("abstain").astype(int),
     )
-    return joined.groupby([*CELL, "session"], sort=True)[COUNTS].sum().reset_index()
+    return joined.groupby([*CELL, "session"], sort=True)[[*COUNTS, *more]].sum().reset_index()
 
 
 def matrix(counted: pd.DataFrame, *, seed: int) -> pd.DataFrame:

@@ -11,8 +11,9 @@ from btresearch.evidence import claims, figure, report
 from btresearch.evidence.corpus import Corpus
 from btresearch.evidence.e1 import write
 from btresearch.evidence.evidence import Evidence
-from btresearch.evidence.judge import protocol_name, session_folds
+from btresearch.evidence.judge import protocol_name
 from btresearch.evidence.matrix import COLUMNS, matrix, pooled, tally
+from btresearch.evidence.splits import session_folds
 
 
 def truth(n: int, **fields: str) -> pd.DataFrame:
@@ -144,7 +145,7 @@ def test_claim_ids_are_unique_and_bounds_sane() -> None:
 
 
 def test_folds_hold_whole_sessions(corpus: Corpus) -> None:
-    fold = session_folds(corpus.flows)
+    fold = session_folds(corpus.flows, 4)
     per_session = pd.Series(fold).groupby(corpus.flows["truth_session"].to_numpy()).nunique()
     assert (per_session == 1).all()
     assert set(fold) == {0, 1, 2, 3}

@@ -1,0 +1,81 @@
+"""How well one number tells two kinds of flows apart: the area under the ROC curve, resampled by session."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
+
+DRAWS = 1000
+
+
+class Area(NamedTuple):
+    """An AUC with the percentile interval of resampled sessions; (0, 1) where they are too few to say."""
+
+    value: float
+    low: float
+    high: float
+
+
+def auc(
+    scores: Scores,
+    positive: NDArray[np.bool_],
+    sessions: NDArray[np.object_],
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    level: float = 0.95,
+) -> Area:
+    """The chance that a positive flow scores above a negative one, ties counted half; NaN without either.
+
+    Whole sessions are drawn with replacement, those that hold positives apart from the others.
+    """
+    if positive.all() or not positive.any():
+        return Area(np.nan, 0.0, 1.0)
+    names, code = np.unique(sessions.astype(str), return_inverse=True)
+    wins = _wins(scores, positive, code, len(names))
+    ours, theirs = (np.bincount(code[part], minlength=len(names)) for part in (positive, ~positive))
+    value = float(wins.sum() / (ours.sum() * theirs.sum()))
+    weights = _weights(ours > 0, draws, seed)
+    pairs = (weights @ ours) * (weights @ theirs)
+    drawn = np.einsum("ij,ij->i", weights @ wins, weights)
+    areas = drawn[pairs > 0] / pairs[pairs > 0]
+    if min(np.count_nonzero(ours), np.count_nonzero(theirs)) < 2:
+        return Area(value, 0.0, 1.0)
+    low, high = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])
+    return Area(value, float(low), float(high))
+
+
+def folded(area: Area) -> Area:
+    """The same, whichever side is the higher one: 0.5 is chance, 1 is perfect."""
+    if not area.value < 0.5:
+        return area
+    return Area(1 - area.value, 1 - area.high, 1 - area.low)
+
+
+def _wins(
+    scores: Scores, positive: NDArray[np.bool_], code: NDArray[np.intp], count: int
+) -> NDArray[np.float64]:
+    """Pairs that the positive flow wins, by its session (row) and the negative flow's (column)."""
+    wins = np.zeros((count, count))
+    ours, mine = scores[positive], code[positive]
+    for session in np.unique(code[~positive]):
+        theirs = np.sort(scores[~positive & (code == session)])
+        won = (np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")) / 2
+        wins[:, session] = np.bincount(mine, weights=won, minlength=count)
+    return wins
+
+
+def _weights(strata: NDArray[np.bool_], draws: int, seed: int) -> NDArray[np.float64]:
+    """How often each session is drawn, a row a draw."""
+    weights, random = np.zeros((draws, len(strata))), np.random.default_rng(seed)
+    for stratum in (strata, ~strata):
+        where = np.flatnonzero(stratum)
+        if len(where):
+            weights[:, where] = random.multinomial(
+                len(where), np.full(len(where), 1 / len(where)), size=draws
+            )
+    return weights
