@@ -125,11 +125,15 @@ def judge_with(model: Detector | str, flows: pd.DataFrame) -> pd.DataFrame:
 
 def protocol_names(flows: pd.DataFrame) -> pd.Series[str]:
     """`protocol_name` of every flow."""
-    names = [protocol_name(row) for _, row in flows[["truth_class", "truth_transport"]].iterrows()]
+    pairs = zip(flows["truth_class"], flows["truth_transport"], strict=True)
+    names = [_protocol(str(class_), str(transport)) for class_, transport in pairs]
     return pd.Series(names, index=flows.index, dtype=object)
 
 
 def protocol_name(row: pd.Series[Any]) -> str:
     """The protocol class that a flow trains: `bt_<transport>` or the cover's transport."""
-    transport = str(row["truth_transport"])
-    return f"bt_{transport}" if row["truth_class"] == "bittorrent" else transport
+    return _protocol(str(row["truth_class"]), str(row["truth_transport"]))
+
+
+def _protocol(class_: str, transport: str) -> str:
+    return f"bt_{transport}" if class_ == "bittorrent" else transport

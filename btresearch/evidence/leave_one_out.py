@@ -73,7 +73,7 @@ def _summed(rows: list[Row]) -> Iterator[Row]:
         worst = group.sort_values("rate").iloc[-1 if cell["class"] == COVER[2] else 0]
         count = f"{len(group)} levels" if len(group) > 1 else "one level of this cell"
         yield cell | _silent(f"unweighted, {count}") | cell | {"level": MEAN, "rate": group["rate"].mean()}
-        yield worst.to_dict() | {"level": WORST, "said": str(worst["level"])}
+        yield {str(k): v for k, v in worst.items()} | {"level": WORST, "said": str(worst["level"])}
 
 
 def _silent(said: str) -> Row:

@@ -14,7 +14,8 @@ from btresearch.errors import BtresearchError
 Mask = NDArray[np.bool_]
 
 FEWEST_FOLDS = 3
-MOST_LEVELS = 8
+MOST_TORRENTS = 8
+TORRENT_GROUPS = 4
 FACTORS = ("client", "tls_library", "profile", "torrent")
 
 
@@ -96,7 +97,7 @@ def rotation(flows: pd.DataFrame, folds: int) -> tuple[Split, ...]:
 def left_out(flows: pd.DataFrame, factor: str) -> Iterator[tuple[str, Split]]:
     """One split for each level of a factor: its flows are tested, and train are sessions that hold none of them.
 
-    Of more than `MOST_LEVELS` levels several are left out together. A factor with one level gives no split.
+    Of more than `MOST_TORRENTS` torrents several are left out together. A factor with one level gives no split.
     """
     sessions = sessions_of(flows)
     for level, held in levels(flows, factor).items():
@@ -116,12 +117,16 @@ def levels(flows: pd.DataFrame, factor: str) -> dict[str, Mask]:
     names = sorted({name for end in ends for name in end if name})
     if len(names) < 2:
         return {}
-    bunches = _bunched(names)
+    single = factor != "torrent" or len(names) <= MOST_TORRENTS
+    bunches = {name: [name] for name in names} if single else _bunched(flows, names)
     return {label: np.any([np.isin(end, some) for end in ends], axis=0) for label, some in bunches.items()}
 
 
-def _bunched(names: list[str]) -> dict[str, list[str]]:
-    if len(names) <= MOST_LEVELS:
-        return {name: [name] for name in names}
-    bunches = [names[k::MOST_LEVELS] for k in range(MOST_LEVELS)]
-    return {f"{len(some)} of {len(names)} (group {k})": some for k, some in enumerate(bunches, 1)}
+def _bunched(flows: pd.DataFrame, names: list[str]) -> dict[str, list[str]]:
+    """Torrents in a few groups by the sessions that hold them.
+
+    Any other grouping would leave out, with a torrent's session, the torrents beside it, and in the end all sessions.
+    """
+    fold = dict(zip(flows["truth_torrent"], session_folds(flows, TORRENT_GROUPS), strict=True))
+    groups = [[name for name in names if fold[name] == k] for k in range(TORRENT_GROUPS)]
+    return {f"group {k} ({len(some)} of {len(names)})": some for k, some in enumerate(groups, 1) if some}
