@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from btresearch.detect.spid.attribution import ablation, contribution
-from btresearch.detect.spid.detector import DETECTOR, Spid
+from btresearch.detect.spid.detector import DETECTOR, VARIANTS, Spid
 from btresearch.detect.spid.meters import ALL, DEFAULT, SETS, THRESHOLDS_BITS
 from btresearch.detect.spid.model import Models
 from btresearch.detect.spid.thresholds import SWEEP_BITS, sweep
@@ -15,6 +15,7 @@ __all__ = [
     "SETS",
     "SWEEP_BITS",
     "THRESHOLDS_BITS",
+    "VARIANTS",
     "Models",
     "Spid",
     "ablation",

@@ -15,6 +15,8 @@ from btresearch.detect.spid.model import Batch, Models, Reals, train
 from btresearch.detect.spid.packets import Bools, Counts, Ints, Packets
 from btresearch.detect.spid.session import COLUMNS, measured
 
+Mode = Literal["faithful", "fixed"]
+
 BATCH_FLOWS = 512  # keeps a meter's counters (1 MB) in the processor's cache
 RULE_OF_THUMB_SESSIONS = 26  # ".SE report" p. 14: good results from about a tenth of 256
 
@@ -28,7 +30,7 @@ class Spid:
     "all" (34); without a `threshold_bits` the release's for that set holds.
     """
 
-    mode: Literal["faithful", "fixed"] = "faithful"
+    mode: Mode = "faithful"
     window_frames: int = 20
     threshold_bits: float | None = None
     meters: str = "default"
@@ -137,3 +139,13 @@ def _scores(distances: Reals, positive: Bools) -> Reals:
 
 
 DETECTOR = Spid()
+
+WINDOWS_FRAMES = (20, 100)  # the release's window, and the one that its shipped models were trained on
+MODES: tuple[Mode, ...] = ("faithful", "fixed")
+# Every reading of the method under a name of its own, so that they can stand side by side in one verdict table.
+VARIANTS = tuple(
+    Spid(name=f"spid_{meters}_{window}_{mode}", meters=meters, window_frames=window, mode=mode)
+    for meters in SETS
+    for window in WINDOWS_FRAMES
+    for mode in MODES
+)

@@ -17,7 +17,6 @@ BINS = 256
 HEAD_BYTES = 32  # the most that a meter looks at in every packet
 OPENING_BYTES = 100  # the most that a meter looks at in the first eight
 PAIRS = HEAD_BYTES // 2
-NO_PAIR = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +95,11 @@ class Packets:
         """As `count`, of bins that the packets of these positions hit."""
         return self._counted(BINS * self.row[packet] + bins)
 
-    def count_bytes(self, octets: Octets, there: Bools, place: Ints | int = 0) -> Counts:
-        """As `count`, of the bytes that are `there`, each added to its packet's `place`."""
-        keys: Ints = np.repeat(BINS * self.row + place, there.sum(axis=1))
-        return self._counted(keys + octets[there].astype(np.int64))
+    def count_bytes(self, octets: Octets, size: Ints, place: Ints | int = 0) -> Counts:
+        """As `count`, of the first `size` bytes of each packet, each added to the packet's `place`."""
+        keys: Ints = np.repeat(BINS * self.row + place, size)
+        keys += octets[np.arange(octets.shape[1]) < size[:, None]]
+        return self._counted(keys)
 
     def total(self, marks: Octets) -> Counts:
         """Sum of a row of marks per packet over each session (of at most 255 packets)."""
@@ -128,21 +128,20 @@ class Packets:
         return np.where(self.from_client, clients, self.k - clients)
 
     @cached_property
-    def pairs(self) -> npt.NDArray[np.int32]:
-        """The aligned byte pairs of the first 32 bytes: shape (16, packets), NO_PAIR beyond the end."""
-        pairs = self.head.view(">u2").astype(np.int32)
-        pairs[np.arange(PAIRS) >= self.kept[:, None] // 2] = NO_PAIR
-        return np.ascontiguousarray(pairs.T)
+    def pairs(self) -> npt.NDArray[np.uint16]:
+        """The aligned byte pairs of the first 32 bytes: shape (16, packets), zeros beyond the end."""
+        return np.ascontiguousarray(self.head.view(">u2").T, dtype=np.uint16)
 
     @cached_property
     def recurring(self) -> Bools:
         """Pairs that occur anywhere in the session's packet before: shape (16, packets)."""
-        before = np.roll(self.pairs, 1, axis=1)
-        before[:, self.k == 0] = NO_PAIR
+        size = np.minimum(self.kept // 2, PAIRS)
+        before, known = np.roll(self.pairs, 1, axis=1), np.where(self.k == 0, 0, np.roll(size, 1))
         found = np.zeros(before.shape, dtype=bool)
-        for other in before:
-            found |= self.pairs == other
-        return np.asarray(found & (self.pairs != NO_PAIR))
+        for i, other in enumerate(before):
+            # Beyond the end of the packet before, its first pair is looked for once more.
+            found |= self.pairs == np.where(i < known, other, before[0])
+        return np.asarray(found & (known > 0) & (np.arange(PAIRS)[:, None] < size))
 
     @cached_property
     def recurring_once(self) -> Bools:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from btresearch.detect.spid.hashes import hash8
-from btresearch.detect.spid.packets import Counts, Ints, Packets
+from btresearch.detect.spid.packets import Bools, Counts, Ints, Packets
 
 WAY_PAIR_BINS = 28  # 256 over nine combinations of directions
 
@@ -17,6 +17,11 @@ def _ways(packets: Packets) -> Ints:
     return WAY_PAIR_BINS * (3 * before + way)
 
 
+def _places(which: Bools) -> tuple[Ints, Ints]:
+    """Number and packet of the pairs where `which` holds; np.nonzero is slow on two axes."""
+    return np.divmod(np.flatnonzero(which), which.shape[1])
+
+
 def recurring_count(packets: Packets) -> Counts:
     """Meter 6: how many aligned byte pairs of the first 32 bytes the previous packet had too."""
     return packets.count(_ways(packets) + packets.recurring_once.sum(axis=0))
@@ -24,13 +29,13 @@ def recurring_count(packets: Packets) -> Counts:
 
 def recurring(packets: Packets) -> Counts:
     """Meter 7: hash of each aligned byte pair of the first 32 bytes that the previous packet had too."""
-    pair, packet = np.nonzero(packets.recurring_once)
+    pair, packet = _places(packets.recurring_once)
     return packets.count_at(packet, hash8(packets.pairs[pair, packet].astype(np.int64)))
 
 
 def recurring_offsets(packets: Packets) -> Counts:
     """Meter 8: number of each aligned byte pair of the first 32 bytes that the previous packet had too."""
-    pair, packet = np.nonzero(packets.recurring)
+    pair, packet = _places(packets.recurring)
     return packets.count_at(packet, _ways(packets)[packet] + pair)
 
 

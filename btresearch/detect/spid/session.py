@@ -140,20 +140,21 @@ def _after_close(frames: Frames, inside: Bools, *, faithful: bool) -> Bools:
 
 
 def _packets(frames: Frames, which: Ints, client: Ints, *, faithful: bool) -> tuple[Ints, Packets]:
-    found, row = np.unique(frames.row[which], return_inverse=True)
-    first = np.flatnonzero(np.diff(row, prepend=-1))
+    flow = frames.row[which]
+    begins = np.diff(flow, prepend=-1) > 0
+    first, row = np.flatnonzero(begins), np.cumsum(begins) - 1
     k = np.arange(len(which)) - first[row]
     clock_ns = np.cumsum(frames.gap_ns)[which]
     payload = frames.payload[which]
     if not set(map(type, payload.tolist())) <= {bytes}:
         payload = np.fromiter(map(blob, payload), dtype=object, count=len(payload))
-    return found, Packets(
+    return flow[first], Packets(
         row=row,
         k=k,
-        from_client=frames.way[which] == client[frames.row[which]],
+        from_client=frames.way[which] == client[flow],
         length=frames.length[which],
         header=np.maximum(frames.offset[which], 0) if faithful else np.zeros(len(which), np.int64),
         gap_ns=np.where(k == 0, 0, np.diff(clock_ns, prepend=0)),
         payload=payload,
-        sessions=len(found),
+        sessions=len(first),
     )

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from btresearch.detect.spid.packets import BINS, Bools, Counts, Packets
+from btresearch.detect.spid.packets import BINS, OPENING_BYTES, Counts, Ints, Packets
 
 FRAME_CAP_BYTES = 100  # meters 5 and 24 look at frame offsets below this
 
@@ -23,9 +23,8 @@ def byte_frequency(packets: Packets) -> Counts:
     return counts
 
 
-def _below_cap(packets: Packets) -> Bools:
-    visible = np.minimum(packets.kept, FRAME_CAP_BYTES - packets.header)
-    return np.asarray(np.arange(FRAME_CAP_BYTES) < visible[:, None])
+def _below_cap(packets: Packets) -> Ints:
+    return np.clip(FRAME_CAP_BYTES - packets.header, 0, packets.kept)
 
 
 def byte_frequency_of_first_packet_bytes(packets: Packets) -> Counts:
@@ -37,7 +36,9 @@ def byte_frequency_of_first_packet_bytes(packets: Packets) -> Counts:
 def direction_byte_frequency(packets: Packets) -> Counts:
     """Meter 10: values modulo 128 of the first 100 bytes of the first eight packets, apart by direction."""
     first = packets.first(8)
-    return first.count_bytes(first.opening % 128, first.reach(100), 128 * ~first.from_client)
+    return first.count_bytes(
+        first.opening % 128, np.minimum(first.kept, OPENING_BYTES), 128 * ~first.from_client
+    )
 
 
 def first_2_per_direction_first_5_byte_differences(packets: Packets) -> Counts:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from btresearch.detect import DetectorError
-from btresearch.detect.spid import ALL, DEFAULT, DETECTOR, Spid, detector
+from btresearch.detect import DetectorError, run
+from btresearch.detect.spid import ALL, DEFAULT, DETECTOR, VARIANTS, Spid, detector
 from tests.detect.wire import flow, mse_conversation, table, talk
 
 
@@ -108,6 +108,19 @@ def test_a_flow_without_a_session_is_abstained_on(trained):
 def test_each_set_of_meters_has_its_threshold(meters, threshold):
     assert Spid(meters=meters).threshold == threshold
     assert Spid(meters=meters, threshold_bits=1.0).threshold == 1.0
+
+
+def test_the_variants_can_stand_in_one_table():
+    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS) == 8
+    assert {(v.meters, v.window_frames, v.mode, v.threshold) for v in VARIANTS} == {
+        (meters, window, mode, threshold)
+        for meters, threshold in (("default", 2.04), ("all", 2.25))
+        for window in (20, 100)
+        for mode in ("faithful", "fixed")
+    }
+    flows, _ = flows_of(range(1))
+    keyed = flows.assign(capture="made", flow_id=range(len(flows)))
+    assert run(keyed, list(VARIANTS))["detector"].nunique() == 8
 
 
 def test_all_meters_train_and_answer():
