@@ -29,6 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 PRINTABLE = np.zeros(256, dtype=bool)
 PRINTABLE[0x20:0x7F] = True  # 0x20..0x7e, section 4 of the paper
+AS_BITS = PRINTABLE.tobytes()  # a table for bytes.translate: 1 for a printable byte, 0 for any other
 PREFIX_BYTES = 6
 TLS_TYPES = (0x16, 0x17)
 
@@ -77,21 +78,34 @@ class Packets:
     data: Bytes
     start: Ints
     length: Ints
+    payloads: list[bytes]
 
     @classmethod
     def of(cls, payloads: list[bytes]) -> Packets:
         """Lay the payloads end to end."""
         length = np.array([len(payload) for payload in payloads], dtype=np.int64)
-        return cls(np.frombuffer(b"".join(payloads), np.uint8), np.cumsum(length) - length, length)
+        return cls(np.frombuffer(b"".join(payloads), np.uint8), np.cumsum(length) - length, length, payloads)
 
     @cached_property
-    def printable(self) -> Bools:
-        """Which bytes are printable."""
-        return PRINTABLE[self.data]
+    def bits(self) -> Ints:
+        """Set bits of each packet; a whole packet as one number is the fastest way to count them."""
+        counts = (int.from_bytes(payload, "little").bit_count() for payload in self.payloads)
+        return np.fromiter(counts, np.int64, len(self.payloads))
 
-    def total(self, per_byte: npt.NDArray[np.generic]) -> Ints:
-        """Sum of a per-byte quantity over each packet."""
-        return np.add.reduceat(per_byte, self.start, dtype=np.int64)
+    @cached_property
+    def marks(self) -> list[bytes]:
+        """Each packet with 1 for a printable byte and 0 for any other."""
+        return [payload.translate(AS_BITS) for payload in self.payloads]
+
+    @cached_property
+    def printable(self) -> Ints:
+        """Printable bytes of each packet."""
+        return np.fromiter((mark.count(1) for mark in self.marks), np.int64, len(self.marks))
+
+    def has_run(self, run_bytes: int) -> Bools:
+        """Whether each packet has a run of so many printable bytes."""
+        run = b"\1" * run_bytes
+        return np.fromiter((run in mark for mark in self.marks), np.bool_, len(self.marks))
 
     def byte(self, offset: int) -> Ints:
         """The byte at `offset` of each packet; -1 where the packet is shorter."""
@@ -109,7 +123,7 @@ Exemption = Callable[[Packets, Profile], Bools]
 
 def ex1_popcount(packets: Packets, profile: Profile) -> Bools:
     """Set bits per byte are few or many."""
-    tenths = 10 * packets.total(np.bitwise_count(packets.data))
+    tenths = 10 * packets.bits
     low, high = profile.popcount_low_tenths, profile.popcount_high_tenths
     return (tenths <= low * packets.length) | (tenths >= high * packets.length)
 
@@ -123,12 +137,12 @@ def ex2_printable_prefix(packets: Packets, profile: Profile) -> Bools:
 
 def ex3_mostly_printable(packets: Packets, profile: Profile) -> Bools:
     """Strictly more than half of the bytes are printable."""
-    return 2 * packets.total(packets.printable) > packets.length
+    return 2 * packets.printable > packets.length
 
 
 def ex4_printable_run(packets: Packets, profile: Profile) -> Bools:
     """A run of more than 20 printable bytes."""
-    return longest_runs(packets.printable, packets.start) >= profile.printable_run_bytes
+    return packets.has_run(profile.printable_run_bytes)
 
 
 def ex5_known_protocol(packets: Packets, profile: Profile) -> Bools:
@@ -148,15 +162,6 @@ EXEMPTIONS: tuple[tuple[str, Exemption], ...] = (
     ("Ex4 printable run", ex4_printable_run),
     ("Ex5 known protocol", ex5_known_protocol),
 )
-
-
-def longest_runs(mask: Bools, start: Ints) -> Ints:
-    """Longest run of True in each packet, for packets that begin at `start`."""
-    position = np.arange(1, len(mask) + 1, dtype=np.int64)
-    barrier = np.where(mask, 0, position)  # 1-based position of the last False
-    barrier[start] = np.maximum(barrier[start], start)  # a run ends at a packet's border
-    run = position - np.maximum.accumulate(barrier)
-    return np.maximum.reduceat(run, start)
 
 
 def exemptions(payloads: list[bytes], profile: Profile) -> Bools:

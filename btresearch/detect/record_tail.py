@@ -18,7 +18,9 @@ header, tail 9 n), HTTP/1.1 chunks of 16384 bytes (tail 8 n), WebSocket (tail 4 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,7 @@ import pandas as pd
 from btresearch.detect.cells import flag, integer, rows, vectors
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, other
 
+Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 APPLICATION_DATA = 23
@@ -35,29 +38,45 @@ FULL_BYTES = 1 << 14  # RFC 8446, section 5.1; also the block size of every clie
 PIECE_HEADER_BYTES = 13  # length, id, index, begin (BEP 3)
 REQUEST_BYTES = 17  # length, id, index, begin, length (BEP 3)
 # Bytes that protection adds. TLS 1.3: content type and tag. TLS 1.2: explicit nonce and tag
-# (AES-GCM, RFC 5288), or the tag alone (ChaCha20-Poly1305, RFC 7905).
-OVERHEADS = {TLS13: (17,)}
-OVERHEADS_TLS12 = (24, 16)
+# (AES-GCM, RFC 5288), or the tag alone (ChaCha20-Poly1305, RFC 7905); which one is not looked up, both are tried.
+OVERHEADS = {True: (17,), False: (24, 16)}
+
+
+class Records(NamedTuple):
+    """Application-data records of many directions, one direction after the other.
+
+    `group` numbers the directions from 0 without a hole, `plain` are plaintext lengths.
+    """
+
+    group: Ints
+    plain: Ints
+
+    def explained(self, groups: int) -> Ints:
+        """How many full records of each direction the two marks explain."""
+        full = self.plain == FULL_BYTES
+        border = np.concatenate([[True], self.group[1:] != self.group[:-1], [True]])
+        lone = np.concatenate([[False], full, [False]])
+        starts = np.flatnonzero(full & (border[:-1] | ~lone[:-2]))  # runs of full records
+        ends = np.flatnonzero(full & (border[1:] | ~lone[2:]))
+        sizes = ends - starts + 1
+        beside = np.concatenate([[-1], self.plain, [-1]])
+        before = np.where(border[starts], -1, beside[starts])
+        after = np.where(border[ends + 1], -1, beside[ends + 2])
+        marked = (after == PIECE_HEADER_BYTES * sizes) | ((sizes == 1) & (before == PIECE_HEADER_BYTES))
+        return _counts(self.group[starts], groups, np.where(marked, sizes, 0))
+
+    def requests(self, groups: int) -> Ints:
+        """How many records of each direction hold whole `request` messages only (multiples of 17 bytes)."""
+        return _counts(self.group, groups, (self.plain > 0) & (self.plain % REQUEST_BYTES == 0))
+
+
+def _counts(group: Ints, groups: int, what: npt.NDArray[np.generic]) -> Ints:
+    return np.bincount(group, weights=what, minlength=groups).astype(np.int64)
 
 
 def explained(plain: Ints) -> int:
     """How many full records of one direction the two marks explain; `plain` are plaintext lengths."""
-    full = plain == FULL_BYTES
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], full, [False]]).astype(np.int8)))
-    starts, ends = edges[::2], edges[1::2]  # runs of full records
-    if not len(starts):
-        return 0
-    sizes = ends - starts
-    beside = np.concatenate([[-1], plain, [-1]])
-    before, after = beside[starts], beside[ends + 1]
-    coalesced = after == PIECE_HEADER_BYTES * sizes
-    header_first = (sizes == 1) & (before == PIECE_HEADER_BYTES)
-    return int(sizes[coalesced | header_first].sum())
-
-
-def requests(plain: Ints) -> tuple[int, int]:
-    """How many records hold whole `request` messages only (multiples of 17 bytes), of how many."""
-    return int(((plain > 0) & (plain % REQUEST_BYTES == 0)).sum()), len(plain)
+    return int(Records(np.zeros(len(plain), np.int64), np.asarray(plain, np.int64)).explained(1)[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,29 +104,55 @@ class RecordTail:
 
     def __call__(self, flows: pd.DataFrame) -> pd.DataFrame:
         """BitTorrent, other, or abstain (not TLS, or too little bulk)."""
-        return answers(flows.index, [self._verdict(*row) for row in rows(flows, self.sees)])
+        few = abstain(f"fewer than {self.minimum_full} full application-data records")
+        verdicts = [few if flag(tls) else NOT_TLS for tls in flows["is_tls"]]
+        for row, verdict in self._judged(flows):
+            if verdicts[row] is few or verdict.score > verdicts[row].score:
+                verdicts[row] = verdict
+        return answers(flows.index, verdicts)
 
-    def _verdict(self, tls: object, version: object, dirs: object, types: object, lengths: object) -> Verdict:
-        if not flag(tls):
-            return abstain("not TLS")
-        ways, kinds, sizes = vectors(dirs, types, lengths)
-        data = kinds == APPLICATION_DATA
-        overheads = OVERHEADS.get(integer(version), OVERHEADS_TLS12)
-        tried = [self._direction(ways[data], sizes[data] - o, way) for o in overheads for way in (1, -1)]
-        return max(tried, key=lambda answer: (answer.verdict != "abstain", answer.score))
+    def _judged(self, flows: pd.DataFrame) -> Iterator[tuple[int, Verdict]]:
+        """A verdict for each overhead and direction of a flow that has enough full records."""
+        row, way, length = data_records(flows)
+        group = 2 * row + (way < 0)  # c2s, s2c
+        groups = 2 * len(flows)
+        order = np.argsort(group, kind="stable")
+        group, length = group[order], length[order]
+        tls13 = np.repeat([integer(version) == TLS13 for version in flows["tls_version"]], 2)
+        for is_tls13, overheads in OVERHEADS.items():
+            for overhead in overheads:
+                records = Records(group, length - overhead)
+                yield from self._directions(records, groups, tls13 == is_tls13)
 
-    def _direction(self, ways: Ints, plain: Ints, way: int) -> Verdict:
-        bulk, back = plain[ways == way], plain[ways == -way]
-        full = int((bulk == FULL_BYTES).sum())
-        if full < self.minimum_full:
-            return abstain(f"fewer than {self.minimum_full} full application-data records")
-        hits, (asks, answers_) = explained(bulk), requests(back)
-        why = (
-            f"{'c2s' if way > 0 else 's2c'}: {hits} of {full} full records have a piece message's tail or header "
-            f"beside them; {asks} of {answers_} records against them hold whole requests"
-        )
-        share = hits / full
-        return (bittorrent if share >= self.threshold else other)(why, share)
+    def _directions(self, records: Records, groups: int, applies: Bools) -> Iterator[tuple[int, Verdict]]:
+        full = _counts(records.group, groups, records.plain == FULL_BYTES)
+        chosen = np.flatnonzero(applies & (full >= self.minimum_full))
+        if not len(chosen):
+            return
+        hits, asks = records.explained(groups), records.requests(groups)
+        total = np.bincount(records.group, minlength=groups)
+        for at in chosen.tolist():
+            why = (
+                f"{'s2c' if at % 2 else 'c2s'}: {hits[at]} of {full[at]} full records have a piece message's tail or "
+                f"header beside them; {asks[at ^ 1]} of {total[at ^ 1]} records against them hold whole requests"
+            )
+            share = float(hits[at] / full[at])
+            yield at // 2, (bittorrent if share >= self.threshold else other)(why, share)
 
+
+def data_records(flows: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+    """Row, direction and length of every application-data record of the TLS flows."""
+    cells = [
+        vectors(*columns) if flag(tls) else NO_RECORDS
+        for tls, *columns in rows(flows, ("is_tls", "tls_dir", "tls_type", "tls_len"))
+    ]
+    ways, kinds, lengths = (np.concatenate(column) for column in zip(NO_RECORDS, *cells, strict=True))
+    row = np.repeat(np.arange(len(cells)), [len(cell[0]) for cell in cells])
+    data = kinds == APPLICATION_DATA
+    return row[data], ways[data], lengths[data]
+
+
+NOT_TLS = abstain("not TLS")
+NO_RECORDS = [np.zeros(0, np.int64)] * 3
 
 DETECTOR = RecordTail()

@@ -1,9 +1,17 @@
 """Which TLS stack sent the ClientHello, and does the hello agree with itself?
 
-JA4's second and third part (cipher suites; extensions without server name and ALPN, with signature
-algorithms) name the stack; the first part and the server name are then checked against what that
-stack does. The table holds what was measured or published, with its source; a stack that is not in
-it is said to be unknown, which is no accusation.
+JA4's second and third part (cipher suites; extensions without server name and ALPN, with signature algorithms)
+name the stack by the table of `tls_stacks`; NPF's string tells stacks of one JA4 apart. Then each consistency rule
+of RULES gives a finding with a score of its own. The verdict:
+
+- bittorrent: a server name of 40 or 64 hex digits from a stack that only BitTorrent clients send;
+- flagged: such a name from any stack, a stack of BitTorrent clients under another name, or a finding that
+  contradicts the stack (a Chromium that its authors could not have built);
+- other: everything else. Oddities add up in the score and never flag alone: each has innocent causes.
+
+The score is 1 - common x the product of (1 - score) over the findings. A stack that is not in the table is said to
+be unknown, which is no accusation. One rule cannot be asked of a flow table: whether the server name was ever
+looked up (`sni_unresolved`) needs the host's DNS answers, so it is never among the findings.
 """
 
 from __future__ import annotations
@@ -11,91 +19,139 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from btresearch.detect.cells import rows, text
+from btresearch.detect.cells import blob, integer, rows, text
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, flagged, other
+from btresearch.detect.tls_shape import Shape, shape_of
+from btresearch.detect.tls_stacks import Stack, stacks
 
-HEX_INFOHASH = re.compile(r"[0-9A-Fa-f]{40}")
-NO_ALPN = "00"
-MEASURED = "measured on Debian 12, November 2026"
-README = "FoxIO-LLC/ja4 README"
-
-
-class Stack(NamedTuple):
-    """A TLS client stack; `common` from 1 (a browser: crowds share it) to 0 (a few programs do)."""
-
-    name: str
-    kind: Literal["browser", "family", "library", "bittorrent"]
-    common: float
-    source: str
-
-
-BROWSER, LIBRARY, RARE = 0.95, 0.5, 0.1
-STACKS: dict[str, Stack] = {
-    "8daaf6152771_02713d6af862": Stack("Chrome", "browser", BROWSER, README),
-    "8daaf6152771_f4f7aae15fbc": Stack("Chromium 156", "browser", BROWSER, MEASURED),
-    "8daaf6152771_806a8c22fdea": Stack("Chrome as curl_cffi 0.16 sends it", "browser", BROWSER, MEASURED),
-    "8daaf6152771_a323666e1952": Stack("Chrome as utls 2026.10 sends it", "browser", BROWSER, MEASURED),
-    "5b57614c22b0_3cbfd9057e0d": Stack("Firefox as curl_cffi 0.16 sends it", "browser", BROWSER, MEASURED),
-    "a09f3c656075_7f0f34a4126d": Stack("Safari as curl_cffi 0.16 sends it", "browser", BROWSER, MEASURED),
-    "e8f1e7e78f70_b26ce05bbdd6": Stack("curl on OpenSSL 3.0", "library", LIBRARY, MEASURED),
-    "723694b0fccc_899037bd0b8c": Stack("wget on GnuTLS", "library", LIBRARY, MEASURED),
-    "85036bcba153_b26ce05bbdd6": Stack("Python requests on OpenSSL 3.0", "library", LIBRARY, MEASURED),
-    "85036bcba153_d41ae481755e": Stack("Python ssl on OpenSSL 3.0", "library", LIBRARY, MEASURED),
-    "a33745022dd6_1f22a2ca17c4": Stack("Node.js 18 on OpenSSL 3.0", "library", LIBRARY, MEASURED),
-    # OpenSSL's default hello with post-quantum groups: any program on that OpenSSL without ALPN shares it.
-    "1d37bd780c83_8e6e362c5eac": Stack("libtorrent 2.1.1 (wheel's OpenSSL)", "bittorrent", RARE, MEASURED),
-}
-# Where JA4 was not recorded.
-STACKS_BY_JA3 = {
-    "d39e1be3241d516b1f714bd47c2bc968": Stack("libtorrent 2.0.8 (OpenSSL 3.0)", "bittorrent", RARE, MEASURED),
-}
-# A cipher list that a browser's versions have in common; other programs on its TLS library have it too,
-# so nothing that the browser always does may be expected of them.
-FAMILIES = {
-    "8daaf6152771": Stack("a Chromium-family cipher list", "family", 0.8, README),
-    "5b57614c22b0": Stack("a Firefox-family cipher list", "family", 0.8, MEASURED),
-    "a09f3c656075": Stack("a Safari-family cipher list", "family", 0.8, MEASURED),
-}
-UNKNOWN = Stack("a stack that is not in the table", "library", 0.4, "no entry")
+HEX_INFOHASH = re.compile(r"[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?")
+CHROMIUM_CIPHERS = "8daaf6152771"  # JA4's b of the list that Chromium's versions share
+SIZE_SLACK_BYTES = 160  # GREASE ECH comes in steps of 32 bytes, and names make padding shorter
+RECORDED_NAME_BYTES = len("localhost")
+MOST = 0.99
+CIPHERS_AT = 4 + 2 + 32  # message header, version, random; a session id of one length byte follows
+AES, CHACHA = 1, 3  # HPKE AEAD identifiers, RFC 9180 section 7.3
+ECH_OUTER = re.compile(
+    rb"\xfe\x0d..\x00\x00\x01\x00([\x01\x03])", re.DOTALL
+)  # type, length, outer, HKDF-SHA256
 
 
 class Hello(NamedTuple):
-    """What the rules look at."""
+    """What the rules look at; of `shape` None is "cannot be seen"."""
 
     ja3: str
     ja4: str
     sni: str
     alpn: str
+    message: bytes = b""
+    shape: Shape | None = None
 
     @property
-    def parts(self) -> list[str]:
-        """JA4's a, b and c."""
-        return self.ja4.split("_")
+    def ciphers(self) -> str:
+        """JA4's second part."""
+        return self.ja4.split("_")[1]
+
+
+class Finding(NamedTuple):
+    """One rule's answer: its name, how much it adds (0..1), the reason; `decides` flags by itself."""
+
+    name: str
+    score: float
+    reason: str
+    decides: bool = False
 
 
 def stack_of(hello: Hello) -> Stack:
-    """The stack by JA4's b and c, else by JA3, else the family by b, else UNKNOWN."""
-    _, ciphers, extensions = hello.parts
-    exact = STACKS.get(f"{ciphers}_{extensions}") or STACKS_BY_JA3.get(hello.ja3)
-    return exact or FAMILIES.get(ciphers, UNKNOWN)
+    """The stack that the table gives for the hello, or one that says that it is unknown."""
+    return stacks().find(hello.ja4, hello.ja3)
 
 
-def oddities(hello: Hello, stack: Stack) -> list[str]:
-    """What in the hello is unusual; the first word group is the rule's name."""
-    found = []
-    if not hello.sni:
-        found.append("no server name (as towards an IP address)")
-    elif _is_address(hello.sni):
-        found.append("server name is an IP address, which RFC 6066 forbids")
-    if not hello.alpn:
-        found.append(
-            "no ALPN" + (" although this browser always offers it" if stack.kind == "browser" else "")
-        )
-    return found
+def server_name(hello: Hello, _: Stack) -> Finding | None:
+    """No name, an address (RFC 6066, section 3 forbids it), or an infohash."""
+    name = hello.sni
+    if not name:
+        return Finding("sni_missing", 0.1, "no server name (as towards an IP address)")
+    if HEX_INFOHASH.fullmatch(name):
+        return Finding("sni_hex", 0.9, f"server name is {len(name)} hex digits", decides=True)
+    if (name[-1].isdigit() or ":" in name) and _is_address(name):
+        return Finding("sni_address", 0.3, "server name is an IP address, which RFC 6066 forbids")
+    return None
+
+
+def alpn_absent(hello: Hello, stack: Stack) -> Finding | None:
+    """Browsers always offer ALPN; programs that speak no HTTP need none."""
+    if hello.alpn:
+        return None
+    if stack.kind == "browser":
+        return Finding("alpn_absent", 0.6, "no ALPN although this browser always offers it", decides=True)
+    return Finding("alpn_absent", 0.1, "no ALPN")
+
+
+def alpn_without_sni(hello: Hello, _: Stack) -> Finding | None:
+    """HTTP towards an address: routers and tests do, the web does not."""
+    if hello.sni or not hello.alpn:
+        return None
+    return Finding("alpn_without_sni", 0.1, "ALPN without a server name")
+
+
+def ech_cipher(hello: Hello, _: Stack) -> Finding | None:
+    """Chromium's GREASE ECH follows its cipher order: AES first, AES inside (uTLS until 1.8.1 drew it by lot)."""
+    if hello.ciphers != CHROMIUM_CIPHERS or (found := ECH_OUTER.search(hello.message)) is None:
+        return None
+    aead, expected = found[1][0], CHACHA if first_suite(hello.message) == 0x1303 else AES
+    if aead == expected:
+        return None
+    return Finding(
+        "ech_cipher", 0.9, f"GREASE ECH with AEAD {aead}, the suites prefer {expected}", decides=True
+    )
+
+
+def first_suite(message: bytes) -> int:
+    """The first TLS 1.3 cipher suite that a ClientHello offers; -1 if there is none."""
+    if len(message) <= CIPHERS_AT:
+        return -1
+    at = CIPHERS_AT + 1 + message[CIPHERS_AT]
+    listed = message[at + 2 : at + 2 + int.from_bytes(message[at : at + 2], "big")]
+    return next((0x1300 | listed[i + 1] for i in range(0, len(listed) - 1, 2) if listed[i] == 0x13), -1)
+
+
+def hello_size(hello: Hello, stack: Stack) -> Finding | None:
+    """The hello is shorter or longer than this stack's were, names apart."""
+    low, high = stack.hello_bytes
+    if not high or not hello.message:
+        return None
+    size, allowed = len(hello.message), range(low - SIZE_SLACK_BYTES, high + SIZE_SLACK_BYTES + 1)
+    if size - len(hello.sni) in allowed or size - RECORDED_NAME_BYTES in allowed:
+        return None
+    return Finding("hello_size", 0.3, f"hello of {size} B, this stack's have {low}..{high} B and the name")
+
+
+def mutual_auth(hello: Hello, _: Stack) -> Finding | None:
+    """The client sends a certificate: rare on the web, always so in SSL torrents."""
+    shape = hello.shape
+    if shape is None or not shape.certificate:
+        return None
+    flight = "+".join(map(str, shape.flight))
+    return Finding("mutual_auth", 0.4, f"client's flight of {flight} B, Finished alone has {shape.finished}")
+
+
+def no_tickets(hello: Hello, _: Stack) -> Finding | None:
+    """The server sends no session ticket; most web servers send one or two."""
+    if hello.shape is None or hello.shape.tickets is None or hello.shape.tickets:
+        return None
+    return Finding("no_tickets", 0.1, "no session ticket behind the handshake")
+
+
+RULES = (server_name, alpn_absent, alpn_without_sni, ech_cipher, hello_size, mutual_auth, no_tickets)
+
+
+def findings(hello: Hello, stack: Stack) -> list[Finding]:
+    """Every rule's finding, in the order of RULES."""
+    return [found for rule in RULES if (found := rule(hello, stack)) is not None]
 
 
 def _is_address(name: str) -> bool:
@@ -108,40 +164,80 @@ def _is_address(name: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class TlsFingerprint:
-    """Rarity and self-consistency of the ClientHello."""
+    """Rarity and self-consistency of the ClientHello and of the handshake's lengths."""
 
     name: str = "tls_fingerprint"
-    version: str = "1"
+    version: str = "2"
     cites: tuple[str, ...] = (
         "FoxIO, JA4 technical details (github.com/FoxIO-LLC/ja4)",
-        "Salesforce, JA3 (github.com/salesforce/ja3)",
+        "Salesforce, JA3 and JA3S (github.com/salesforce/ja3)",
+        "Cisco, Network Protocol Fingerprinting (github.com/cisco/mercury, doc/npf.md)",
         "Frolov and Wustrow, The use of TLS in Censorship Circumvention, NDSS 2019 (rarity)",
+        "uTLS GHSA-7m29-f4hw-g2vx (GREASE ECH that Chrome never sends)",
+        "RFC 8446, sections 4.4.4 and 4.6.1 (lengths of Finished, tickets)",
         "libtorrent manual, SSL torrents (server name is the infohash)",
     )
     question: int = 1
-    sees: tuple[str, ...] = ("ja3", "ja4", "sni", "alpn")
-    needs: str = "a hello is judged by whether its server name fits its stack"
+    sees: tuple[str, ...] = (
+        "ja3",
+        "ja4",
+        "sni",
+        "alpn",
+        "client_hello",
+        "ja3s",
+        "tls_version",
+        "tls_cipher",
+        "tls_dir",
+        "tls_type",
+        "tls_len",
+    )
+    needs: str = "a hello is judged by whether its server name and its size fit its stack"
     trained: bool = False
 
     def __call__(self, flows: pd.DataFrame) -> pd.DataFrame:
         """Verdict per flow; abstains where no ClientHello was seen."""
-        return answers(flows.index, [judge(Hello(*map(text, row))) for row in rows(flows, self.sees)])
+        return answers(flows.index, [_verdict(*row) for row in rows(flows, self.sees)])
 
 
-def judge(hello: Hello) -> Verdict:
-    """Hex server name from a client of BitTorrent names it; a rare stack or a contradiction flags."""
-    if len(hello.parts) != 3:
-        return abstain("no ClientHello")
+NO_HELLO = abstain("no ClientHello")
+
+
+def _verdict(
+    ja3: object,
+    ja4: object,
+    sni: object,
+    alpn: object,
+    message: object,
+    ja3s: object,
+    version: object,
+    cipher: object,
+    *records: object,
+) -> Verdict:
+    if not text(ja4):
+        return NO_HELLO
+    shape = shape_of(integer(version), integer(cipher), *records)
+    return judge(Hello(text(ja3), text(ja4), text(sni), text(alpn), blob(message), shape), text(ja3s))
+
+
+def judge(hello: Hello, ja3s: str = "") -> Verdict:
+    """The rule at the top of this module."""
+    if hello.ja4.count("_") != 2:
+        return NO_HELLO
     stack = stack_of(hello)
-    odd = oddities(hello, stack)
-    why = f"{stack.name} ({stack.source}), JA4 {hello.ja4}" + "".join(f"; {o}" for o in odd)
-    if HEX_INFOHASH.fullmatch(hello.sni):
-        why += "; server name is 40 hex digits"
-        return bittorrent(why) if stack.kind == "bittorrent" else flagged(why, 0.9)
-    score = min(0.8, 1 - stack.common + 0.1 * len(odd))
-    if stack.kind == "bittorrent" or (stack.kind == "browser" and not hello.alpn):
-        return flagged(why, score)
-    return other(why, score)
+    odd = findings(hello, stack)
+    innocent = stack.common
+    for finding in odd:
+        innocent *= 1 - finding.score
+    score = min(MOST, 1 - innocent)
+    crowd = f", shared by {stack.shared} stacks" if stack.shared > 1 else ""
+    server = f", JA3S {ja3s}" if ja3s else ""
+    told = "".join(f"; {f.name} {f.score:g}: {f.reason}" for f in odd)
+    why = f"{stack.name} ({stack.source}{crowd}), JA4 {hello.ja4}{server}{told}"
+    ours = stack.kind == "bittorrent"
+    if ours and any(finding.name == "sni_hex" for finding in odd):
+        return bittorrent(why)
+    decided = ours or any(finding.decides for finding in odd)
+    return flagged(why, score) if decided else other(why, score)
 
 
 DETECTOR = TlsFingerprint()

@@ -9,6 +9,7 @@ stood in for: TLS by the flow table's record parser, SSH, HTTP and Gnutella by t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from btresearch.detect.cells import blob, blobs, flag, rows, vectors
+from btresearch.detect.cells import blob, flag, items, rows, vectors
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, other
 
 FIN, PSH, ACK = 0x01, 0x08, 0x10
@@ -65,13 +66,12 @@ def dh_sized(sizes: list[int]) -> bool:
 
 def nibble_entropies(data: bytes) -> tuple[float, float]:
     """Shannon entropy in bits of the low and of the high nibbles; 4 is the most."""
-    values = np.frombuffer(data, np.uint8)
-    return _entropy(values & 15), _entropy(values >> 4)
+    counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256).reshape(16, 16)
+    return _entropy(counts.sum(axis=0), len(data)), _entropy(counts.sum(axis=1), len(data))
 
 
-def _entropy(nibbles: npt.NDArray[np.integer]) -> float:
-    counts = np.bincount(nibbles, minlength=16)
-    p = counts[counts > 0] / max(1, len(nibbles))
+def _entropy(counts: npt.NDArray[np.int64], total: int) -> float:
+    p = counts[counts > 0] / max(1, total)
     return float(-(p * np.log2(p)).sum())
 
 
@@ -103,7 +103,7 @@ def _verdict(row: Row) -> Verdict:
         return abstain("no whole message in both directions")
     if named := _other_class(row):
         return other(f"{named}: every other class wins over this one")
-    return _judge(ours, theirs, blobs(row.pkt_payload))
+    return _judge(ours, theirs, map(blob, items(row.pkt_payload)))
 
 
 def _other_class(row: Row) -> str:
@@ -112,11 +112,11 @@ def _other_class(row: Row) -> str:
     return "TLS" if flag(row.is_tls) else next(clear, "")
 
 
-def _judge(ours: list[int], theirs: list[int], payloads: list[bytes]) -> Verdict:
+def _judge(ours: list[int], theirs: list[int], payloads: Iterable[bytes]) -> Verdict:
     sizes = f"messages c2s {ours} B, s2c {theirs} B"
     if not (dh_sized(ours) and dh_sized(theirs)):
         return other(f"{sizes}: not both within {DH_BYTES[0]}..{DH_BYTES[-1]}")
-    low, high = nibble_entropies(b"".join(islice((p for p in payloads if p), ENTROPY_PACKETS)))
+    low, high = nibble_entropies(b"".join(islice(filter(None, payloads), ENTROPY_PACKETS)))
     why = f"{sizes}, nibble entropy {low:.3f} and {high:.3f} bits, limit {ENTROPY_BITS}"
     return bittorrent(why) if min(low, high) > ENTROPY_BITS else other(why)
 

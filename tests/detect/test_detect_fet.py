@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from btresearch.detect.fet import DETECTOR, EXEMPTIONS, PROFILES, Fet, exemptions, fet, longest_runs
+from btresearch.detect.fet import DETECTOR, EXEMPTIONS, PROFILES, Fet, Packets, exemptions, fet
 from tests.detect.wire import PEER_HANDSHAKE, flow, http_conversation, mse_first_message, table, talk
 
 NOISE = bytes([0x0F, 0xF0]) * 10  # 4 set bits in every byte, none printable, no run
@@ -65,8 +65,8 @@ def test_a_run_of_more_than_twenty(run, exempt, where):
 
 def test_runs_do_not_cross_packets():
     pair = [b"\xff" + b"a" * 15, b"a" * 15 + b"\xff", b"a"]
-    mask = np.frombuffer(b"".join(pair), np.uint8) == ord("a")
-    assert longest_runs(mask, np.array([0, 16, 32])).tolist() == [15, 15, 1]
+    assert Packets.of(pair).has_run(15).tolist() == [True, True, False]
+    assert Packets.of(pair).has_run(16).tolist() == [False, False, False]
     assert "Ex4" not in held(pair[1])
 
 

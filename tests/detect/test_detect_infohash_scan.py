@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b32encode
+from hashlib import sha256
 from urllib.parse import quote_from_bytes
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.detect.wire import PEER_HANDSHAKE, flow, table
 
 INFOHASH = bytes.fromhex("6590369d57d9a4f068b73f5bced7222a487e8bef")
 V2 = INFOHASH + bytes(12)
+LONG = sha256(b"a v2 torrent").digest()
 KNOWING = InfohashScan(infohashes=frozenset({INFOHASH}))
 PERCENT = "".join(f"%{value:02x}" for value in INFOHASH).encode()
 
@@ -27,6 +29,8 @@ def ask(detector: InfohashScan, **facts: object) -> tuple[str, str]:
     [
         (INFOHASH.hex(), "bittorrent"),
         (INFOHASH.hex().upper(), "bittorrent"),
+        (LONG.hex(), "bittorrent"),
+        (LONG.hex()[:-1], "other"),
         (INFOHASH.hex()[:-1], "other"),
         (INFOHASH.hex() + "0", "other"),
         (INFOHASH.hex() + ".example.org", "other"),
@@ -72,6 +76,39 @@ def test_a_known_infohash_in_every_form(form, written):
     found = ask(KNOWING, stream_head_s2c=head)
     assert found == ("bittorrent", f"known infohash 6590369d... {form} in stream_head_s2c")
     assert ask(DETECTOR, stream_head_s2c=head)[0] == "other"
+
+
+@pytest.mark.parametrize(
+    ("form", "written"),
+    [
+        ("raw", LONG),
+        ("reversed raw", LONG[::-1]),
+        ("hex", LONG.hex().encode()),
+        ("base32", b32encode(LONG).rstrip(b"=")),
+        ("percent-encoded", quote_from_bytes(LONG, safe="").encode()),
+        ("raw of 20 bytes", LONG[:20]),
+        ("hex of 20 bytes", LONG[:20].hex().encode()),
+        ("base32 of 20 bytes", b32encode(LONG[:20])),
+        ("reversed hex of 20 bytes", LONG[:20][::-1].hex().encode()),
+    ],
+)
+@pytest.mark.parametrize("where", ["stream_head_c2s", "pkt_payload"])
+def test_a_v2_infohash_whole_and_cut(form, written, where):
+    knowing = InfohashScan(infohashes=frozenset({LONG}))
+    body = b"\x01<" + written + b">\x02"
+    facts = {"stream_head_c2s": b"x", where: [b"", body] if where == "pkt_payload" else body}
+    assert ask(knowing, **facts) == ("bittorrent", f"known infohash {LONG.hex()[:8]}... {form} in {where}")
+
+
+def test_nothing_is_found_across_two_packets():
+    facts = {"stream_head_c2s": b"x", "pkt_payload": [INFOHASH[:10], INFOHASH[10:]]}
+    assert ask(KNOWING, **facts)[0] == "other"
+
+
+def test_a_handshake_inside_utp_and_a_v2_magnet_link():
+    assert ask(DETECTOR, stream_head_c2s=bytes(20) + PEER_HANDSHAKE)[1] == "peer handshake at byte 48"
+    link = b"magnet:?xt=urn:btmh:1220" + LONG.hex().encode() + b"&dn=x"
+    assert ask(DETECTOR, stream_head_c2s=link)[1] == "magnet link (v2) at byte 24"
 
 
 def test_a_v2_infohash_is_found_by_its_first_twenty_bytes():
