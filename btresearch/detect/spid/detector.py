@@ -18,7 +18,6 @@ from btresearch.detect.spid.session import COLUMNS, measured
 Mode = Literal["faithful", "fixed"]
 
 BATCH_FLOWS = 512  # keeps a meter's counters (1 MB) in the processor's cache
-RULE_OF_THUMB_SESSIONS = 26  # ".SE report" p. 14: good results from about a tenth of 256
 
 
 @dataclass(frozen=True, kw_only=True)

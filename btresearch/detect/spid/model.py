@@ -17,6 +17,8 @@ from btresearch.detect.spid.packets import BINS, Counts
 Reals = npt.NDArray[np.float64]
 Names = npt.NDArray[np.str_]
 
+RULE_OF_THUMB_SESSIONS = 26  # ".SE report" p. 14: good results from about a tenth of 256
+
 
 def observed(counts: Counts) -> Reals:
     """Smoothed distribution of one session: (c_i + 1/256) / (n + 1)."""
@@ -63,6 +65,12 @@ class Models:
     counts: Reals
     sessions: tuple[int, ...]
     groups: frozenset[str]
+
+    @property
+    def thin(self) -> tuple[str, ...]:
+        """Classes trained on fewer sessions than the author's rule of thumb asks for."""
+        sizes = zip(self.classes, self.sessions, strict=True)
+        return tuple(name for name, size in sizes if size < RULE_OF_THUMB_SESSIONS)
 
     @cached_property
     def _log2(self) -> Reals:

@@ -50,11 +50,9 @@ def first_2_per_direction_first_5_byte_differences(packets: Packets) -> Counts:
     of_way = np.zeros((packets.sessions, 2), np.int64)
     of_way[packets.row[first], packets.from_client[first].astype(np.int64)] = first
     before = of_way[packets.row[second], packets.from_client[second].astype(np.int64)]
-    heads = packets.head[:, :5].astype(np.int64)
-    distance = (
-        np.minimum(127, np.abs(heads[second] - heads[before])) + 128 * ~packets.from_client[second, None]
-    )
-    which, offset = np.nonzero(packets.reach(5)[second])
+    here, there = (packets.head[at, :5].astype(np.int64) for at in (second, before))
+    distance = np.minimum(127, np.abs(here - there)) + 128 * ~packets.from_client[second, None]
+    which, offset = np.nonzero(np.arange(5) < packets.kept[second, None])
     return packets.count_at(second[which], distance[which, offset])
 
 

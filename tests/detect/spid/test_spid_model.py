@@ -69,6 +69,11 @@ def test_training_records_classes_sessions_and_groups():
     assert models.counts.shape == (2, 15, 256)
 
 
+def test_classes_below_the_rule_of_thumb_are_named():
+    counts = np.repeat(COUNTS[:, :1], 25 + 26, axis=1)
+    assert learnt(counts, ["few"] * 25 + ["many"] * 26, ["g"] * 51).thin == ("few",)
+
+
 def test_training_in_batches_is_training_at_once():
     truth, groups = np.array(["b", "a", "b"]), np.array(["g1", "g2", "g3"])
     parts = [Batch(truth[at], groups[at], COUNTS[:, at]) for at in (slice(0, 1), slice(1, 3))]
