@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,9 +40,10 @@ def auc(
     wins = _wins(scores, positive, code, len(names))
     ours, theirs = (np.bincount(code[part], minlength=len(names)) for part in (positive, ~positive))
     value = float(wins.sum() / (ours.sum() * theirs.sum()))
-    weights = _weights(ours > 0, draws, seed)
+    weights = _weights((ours > 0).tobytes(), draws, seed)
+    rows, columns = np.flatnonzero(ours), np.flatnonzero(theirs)
     pairs = (weights @ ours) * (weights @ theirs)
-    drawn = np.einsum("ij,ij->i", weights @ wins, weights)
+    drawn = np.einsum("ij,ij->i", weights[:, rows] @ wins[np.ix_(rows, columns)], weights[:, columns])
     areas = drawn[pairs > 0] / pairs[pairs > 0]
     if min(np.count_nonzero(ours), np.count_nonzero(theirs)) < 2:
         return Area(value, 0.0, 1.0)
@@ -69,8 +71,10 @@ def _wins(
     return wins
 
 
-def _weights(strata: NDArray[np.bool_], draws: int, seed: int) -> NDArray[np.float64]:
-    """How often each session is drawn, a row a draw."""
+@lru_cache(maxsize=8)
+def _weights(positive: bytes, draws: int, seed: int) -> NDArray[np.float64]:
+    """How often each session is drawn, a row a draw; `positive` has a byte per session, 1 where it holds positives."""
+    strata = np.frombuffer(positive, dtype=bool)
     weights, random = np.zeros((draws, len(strata))), np.random.default_rng(seed)
     for stratum in (strata, ~strata):
         where = np.flatnonzero(stratum)
@@ -78,4 +82,5 @@ def _weights(strata: NDArray[np.bool_], draws: int, seed: int) -> NDArray[np.flo
             weights[:, where] = random.multinomial(
                 len(where), np.full(len(where), 1 / len(where)), size=draws
             )
+    weights.setflags(write=False)
     return weights
