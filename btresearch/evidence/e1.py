@@ -2,72 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from pathlib import Path
-
 import pandas as pd
 
-from btresearch import __version__
-from btresearch.evidence import claims, figure, report, shortcuts
-from btresearch.evidence.corpus import Corpus, load
+from btresearch.detect import detectors
+from btresearch.evidence import figure, protocol, shortcuts, wording
 from btresearch.evidence.evidence import Evidence
-from btresearch.evidence.judge import verdicts
-from btresearch.evidence.matrix import matrix, tally
+from btresearch.evidence.material import Material
+from btresearch.evidence.matrix import matrix, merged
 
 TITLE = "what published detectors see in clear text, MSE/PE, SSL torrents and btls"
-SEED = 20100727
+LIMITS = (
+    "Cover traffic is made by programs in this lab, not by people: every false-positive rate is a lab rate. "
+    "Engines without a rule for a transport say nothing about engines whose rules are not public. Trained detectors "
+    "learnt from other sessions of the same lab, which flatters them."
+)
 
 
-def evidence(
-    captures: Path,
-    *,
-    sessions: frozenset[str] | None = None,
-    cache: Path | None = None,
-    detectors: Iterable[str] | None = None,
-    jobs: int = 1,
-    seed: int = SEED,
-    notes: tuple[str, ...] = (),
-    progress: Callable[[str], None] | None = None,
-) -> Evidence:
-    """Judge every labelled flow below `captures` by every detector and check the claims of E1.
-
-    With `sessions`, captures of other names (left by an earlier plan) are passed over. `notes` are lines for the
-    report, such as what could not be captured.
-
-    Raises:
-        InputError: `captures` holds no usable capture.
-    """
-    say = progress or (lambda _: None)
-    corpus = load(
-        captures,
-        sessions=sessions,
-        cache=cache,
-        jobs=jobs,
-        progress=lambda k, n: say(f"flows: {k} of {n} captures"),
-    )
-    judged, skipped = verdicts(corpus, detectors, progress=lambda name: say(f"detector: {name}"))
-    counted = tally(corpus, judged)
-    table = matrix(counted, seed=seed)
-    versions = dict(corpus.versions) | {"btresearch": __version__}
-    versions |= {f"detector {name}": str(version) for name, version in _versions(judged)}
+def evidence(material: Material) -> Evidence:
+    """The matrix of every detector over every transport, and the claims of E1."""
+    table = matrix(material.counted, seed=material.seed)
+    table = table.sort_values("detector", key=lambda names: names.map(_question), kind="stable")
+    summary = matrix(merged(material.counted), seed=material.seed)
     return Evidence(
         "E1",
         TITLE,
-        table,
-        claims.findings(counted, seed=seed),
-        corpus.inputs,
-        versions,
-        seed,
-        (*_notes(corpus, skipped), *notes),
+        table.reset_index(drop=True),
+        material.check("E1", material.counted),
+        material.corpus.inputs,
+        material.versions,
+        material.seed,
+        (*_notes(material), *material.notes),
+        paragraph=_paragraph(summary),
+        limits=LIMITS,
+        summary=wording.by_detector(summary),
+        tables=protocol.tables(material.evaluation),
+        canvas=figure.figure(table),
     )
 
 
-def _versions(judged: pd.DataFrame) -> Iterable[tuple[str, str]]:
-    return judged[["detector", "version"]].drop_duplicates().itertuples(index=False, name=None)
+def _question(detector: str) -> int:
+    known = detectors().get(detector.removesuffix("_adaptive"))
+    return known.question if known else 0
 
 
-def _notes(corpus: Corpus, skipped: tuple[str, ...]) -> tuple[str, ...]:
+def _paragraph(summary: pd.DataFrame) -> str:
+    acting = {
+        name: sorted(group.loc[group["flagged"] > 0, "detector"].unique())
+        for name, group in wording.traffic(summary).groupby("traffic", sort=False)
+    }
+    total = summary["detector"].nunique()
+    told = [f"{name}: {len(names)} ({', '.join(names) or 'none'})" for name, names in acting.items()]
+    return f"Of {total} detectors these act on at least one flow. " + "; ".join(told) + "."
+
+
+def _notes(material: Material) -> tuple[str, ...]:
+    corpus = material.corpus
     kinds = ", ".join(sorted(corpus.flows["truth_capture_kind"].unique()))
     sessions = corpus.flows["truth_session"].nunique()
     notes = [
@@ -84,15 +73,4 @@ def _notes(corpus: Corpus, skipped: tuple[str, ...]) -> tuple[str, ...]:
         )
     notes += shortcuts.notes(corpus.flows)
     notes += [f"capture refused: {name}: {reason}" for name, reason in corpus.refused.items()]
-    return tuple(notes + [f"detector skipped: {line}" for line in skipped])
-
-
-def write(found: Evidence, out: Path) -> Evidence:
-    """Write E1.csv, E1.parquet, E1.png, E1.svg, E1.json and index.html into `out`; return it with its figures."""
-    out.mkdir(parents=True, exist_ok=True)
-    found.table.to_csv(out / "E1.csv", index=False, float_format="%.6g")
-    found.table.to_parquet(out / "E1.parquet", index=False)
-    drawn = replace(found, figures=figure.save(figure.figure(found.table), out / "E1"))
-    (out / "E1.json").write_text(drawn.provenance() + "\n", encoding="utf-8")
-    report.write(drawn, out / "index.html")
-    return drawn
+    return tuple(notes + [f"detector skipped: {line}" for line in material.skipped])

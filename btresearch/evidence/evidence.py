@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A claim's table and figure with the hashes, versions and seed that they come from."""
+    """A claim's table and figure with the hashes, versions and seed that they come from.
+
+    `paragraph` and `limits` say in words what the table holds; `summary` is the table as small as the paper prints
+    it, `tables` are those beside it, by their title. `canvas` is the figure, `figures` its files once saved.
+    """
 
     claim: str
     title: str
@@ -44,6 +49,11 @@ class Evidence:
     seed: int
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Path] = field(default_factory=dict)
+    paragraph: str = ""
+    limits: str = ""
+    summary: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    canvas: Figure | None = field(default=None, repr=False)
 
     def provenance(self) -> str:
         """JSON of the input hashes (sha256 by capture), detector versions and seed."""

@@ -1,9 +1,10 @@
-"""The E1 figure: flagged rate by detector and traffic, colour-blind-safe and readable in grey."""
+"""Figures of the claims: heat maps of rates by traffic, colour-blind-safe and readable in grey."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -16,32 +17,56 @@ if TYPE_CHECKING:
 
 ORDER = ("clear", "utp", "utp_mse", "mse_plain", "mse_rc4", "ssl_torrent", "btls_basic", "tls")
 CAPTION = (
-    "Share of flows that each detector would act on. °: a suspicion only, BitTorrent is not named. "
-    "–: the rule does not apply to any flow of the row. 0% of n flows is a bound (3/n), not a proof."
+    "Share of flows in % that each detector would act on. °: a suspicion only, BitTorrent is not named. "
+    "–: the rule does not apply to any flow of the row. 0 of n flows is a bound (3/n), not a proof."
 )
 
 
 def figure(table: pd.DataFrame) -> Figure:
     """Heat map: a row per transport, shape and client, a column per detector; n beside each row."""
-    shown = table.assign(traffic=table.apply(_row_name, axis=1))
+    rates, texts, border = grid(table, list(dict.fromkeys(table["detector"])))
+    return heat(rates, texts, caption_text=CAPTION, border=border)
+
+
+def grid(table: pd.DataFrame, detectors: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Rates and texts with a row per traffic and a column per detector, and how many rows are BitTorrent."""
+    shown = table[table["detector"].isin(detectors)]
+    shown = shown.assign(traffic=shown.apply(row_name, axis=1), text=shown.apply(_text, axis=1))
     shown = shown.sort_values(by=["class", "transport", "traffic"], key=_rank)
-    rows, columns = list(dict.fromkeys(shown["traffic"])), sorted(shown["detector"].unique())
+    rows = list(dict.fromkeys(shown["traffic"]))
+    columns = [name for name in detectors if name in set(shown["detector"])]
     rates = shown.pivot(index="traffic", columns="detector", values="rate").loc[rows, columns]
-    shown["text"] = shown.apply(_text, axis=1)
     texts = shown.pivot(index="traffic", columns="detector", values="text").loc[rows, columns]
-    canvas = Figure(figsize=(2.6 + 0.82 * len(columns), 1.9 + 0.27 * len(rows)), layout="constrained")
-    axes = canvas.add_subplot()
-    _draw(axes, rates, texts)
-    border = sum(1 for name in rows if not name.startswith("cover"))
-    axes.axhline(border - 0.5, color="black", linewidth=1.5)
-    canvas.supxlabel(CAPTION, fontsize=7)
+    return rates, texts, int(shown.loc[shown["class"] == "bittorrent", "traffic"].nunique())
+
+
+def heat(rates: pd.DataFrame, texts: pd.DataFrame, *, caption_text: str, border: int = 0) -> Figure:
+    """Heat map of shares in [0, 1] (NaN: blank) with a text in each cell; a line below the first `border` rows."""
+    rows, columns = rates.shape
+    canvas = Figure(figsize=(max(6.5, 3.2 + 0.52 * columns), 2.0 + 0.25 * rows), layout="constrained")
+    draw(canvas.add_subplot(), rates, texts, border=border)
+    caption(canvas, caption_text)
     return canvas
+
+
+def caption(canvas: Figure, text: str) -> None:
+    """Small print below, broken to the figure's width."""
+    canvas.supxlabel("\n".join(wrap(text, int(16 * canvas.get_figwidth()))), fontsize=7)
+
+
+def draw(axes: Axes, rates: pd.DataFrame, texts: pd.DataFrame, *, border: int = 0) -> None:
+    """The heat map alone, into `axes`."""
+    _draw(axes, rates, texts)
+    if border:
+        axes.axhline(border - 0.5, color="black", linewidth=1.5)
 
 
 def _draw(axes: Axes, rates: pd.DataFrame, texts: pd.DataFrame) -> None:
     values = rates.to_numpy(dtype=float)
     axes.imshow(values, cmap=mpl.colormaps["Blues"], vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(rates.shape[1]), list(rates.columns), rotation=30, ha="left", fontsize=8)
+    axes.set_xticks(
+        range(rates.shape[1]), list(rates.columns), rotation=50, ha="left", rotation_mode="anchor", fontsize=8
+    )
     axes.xaxis.tick_top()
     axes.set_yticks(range(rates.shape[0]), list(rates.index), fontsize=8)
     axes.set_xticks([x + 0.5 for x in range(rates.shape[1] - 1)], minor=True)
@@ -60,7 +85,7 @@ def _text(row: pd.Series[str]) -> str:
     if row["abstained"] == row["n"]:
         return "–"
     suspicion = "°" if row["flagged"] and not row["named"] else ""
-    return f"{float(row['rate']):.0%}{suspicion}"
+    return f"{float(row['rate']):.0%}{suspicion}".replace("%", "")
 
 
 def _rank(column: pd.Series[str]) -> pd.Series[str]:
@@ -71,12 +96,14 @@ def _rank(column: pd.Series[str]) -> pd.Series[str]:
     return column
 
 
-def _row_name(row: pd.Series[str]) -> str:
+def row_name(row: pd.Series[str]) -> str:
+    """Which traffic a row of the matrix is about, with its n."""
     suffix = " [packetised]" if row["capture"] == "packetised" else ""
+    client = f": {row['client']}" if row["client"] else ""
     if row["class"] != "bittorrent":
-        return f"cover: {row['client']} (n={row['n']}){suffix}"
+        return f"cover{client} (n={row['n']}){suffix}"
     shape = f" {row['shape']}" if row["shape"] else ""
-    return f"{row['transport']}{shape}: {row['client']} (n={row['n']}){suffix}"
+    return f"{row['transport']}{shape}{client} (n={row['n']}){suffix}"
 
 
 def save(canvas: Figure, stem: Path) -> Mapping[str, Path]:

@@ -54,6 +54,14 @@ def matrix(counted: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     return pd.DataFrame(cells, columns=COLUMNS)
 
 
+def merged(counted: pd.DataFrame) -> pd.DataFrame:
+    """The table of `tally` without the clients: each BitTorrent transport and shape is a cell, all cover another."""
+    cover = counted["class"] == "cover"
+    alike = counted.assign(client="", transport=counted["transport"].mask(cover, "cover"))
+    alike["shape"] = alike["shape"].mask(cover, "")
+    return alike.groupby([*CELL, "session"], sort=True)[COUNTS].sum().reset_index()
+
+
 def _cell(names: dict[str, Any], sessions: pd.DataFrame, seed: int) -> dict[str, Any]:
     n, flagged, named, abstained = (int(sessions[count].sum()) for count in COUNTS)
     low, high = clopper_pearson(flagged, n)
