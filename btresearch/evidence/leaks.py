@@ -27,7 +27,7 @@ COLUMNS = [
     "withheld", "seen_by", "said",
 ]  # fmt: skip
 SHORTCUT = 0.9
-DRAWS = 400
+DRAWS = 200
 FOLDS = 4
 FEW_VALUES = 64
 PREFIX_BYTES = 4
@@ -55,14 +55,14 @@ def audit(
     ours = {cell: mask for cell, mask in found.items() if cell != COVER}
     if COVER not in found or not ours:
         return pd.DataFrame(columns=COLUMNS)
-    seen_by = _seen_by(detectors)
+    seen_by, fold = _seen_by(detectors), session_folds(flows, FOLDS)
     rows = [
         {"feature": name, "column": column, "capture": capture, "transport": cell[0], "shape": cell[1]}
         | _separability(measure, flows, mask, found[COVER], seed)
         | {"withheld": column in WITHHELD, "seen_by": seen_by.get(column, "")}
         for column in (SCHEMA.names if columns is None else columns)
         if column in flows.columns
-        for name, measure in _features(column, flows)
+        for name, measure in _features(column, flows, fold)
         for cell, mask in ours.items()
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -94,8 +94,8 @@ def _seen_by(detectors: Iterable[Detector]) -> dict[str, str]:
     return {column: ", ".join(sorted(names)) for column, names in seen.items()}
 
 
-def _features(column: str, flows: pd.DataFrame) -> Iterator[tuple[str, Measure]]:
-    fold, values = session_folds(flows, FOLDS), list(flows[column])
+def _features(column: str, flows: pd.DataFrame, fold: NDArray[np.int64]) -> Iterator[tuple[str, Measure]]:
+    values = list(flows[column])
     for what, numbers in _numbers(column, values, flows).items():
         yield (f"{column}.{what}" if what else column), _as_is(numbers)
     for what, tokens in _tokens(values).items():

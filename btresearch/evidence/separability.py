@@ -36,6 +36,8 @@ def auc(
     """
     if positive.all() or not positive.any():
         return Area(np.nan, 0.0, 1.0)
+    if (scores == scores[0]).all():
+        return Area(0.5, 0.5, 0.5)
     names, code = np.unique(sessions.astype(str), return_inverse=True)
     wins = _wins(scores, positive, code, len(names))
     ours, theirs = (np.bincount(code[part], minlength=len(names)) for part in (positive, ~positive))

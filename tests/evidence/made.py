@@ -43,10 +43,8 @@ def _row(random: np.random.Generator) -> dict[str, Any]:
         (1 if k % 2 == 0 else -1, bytes([22, 3, 1]) + random.bytes(int(n))) for k, n in enumerate(sizes)
     ]
     ports = {"sport": int(random.integers(1024, 65535)), "dport": 443}
-    counts = {
-        "bytes_c2s": sum(len(p) for w, p in messages if w > 0),
-        "bytes_s2c": sum(len(p) for w, p in messages if w < 0),
-    }
+    sizes_of = {name: sum(len(p) for w, p in messages if w == way) for way, name in ((1, "c2s"), (-1, "s2c"))}
+    counts = {f"bytes_{name}": size for name, size in sizes_of.items()}
     times = {"t_first_ns": int(random.integers(1, 3600 * 10**9)), "src": "10.0.0.1", "dst": "10.0.0.2"}
     return flow(**talk(messages), **records([(-1, int(n)) for n in sizes]), **ports, **times, **counts)
 

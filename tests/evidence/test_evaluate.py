@@ -75,6 +75,7 @@ def test_what_may_not_be_given_is_not_counted_either(found: Evaluation) -> None:
     assert "n too small" in claim.check(found.counted).result
 
 
+@pytest.mark.slow
 def test_a_claim_at_a_frozen_threshold() -> None:
     found = evaluate(corpus(sessions(38, gap=30.0)), [Rule()], seed=1, packets=())
     claim = replace(claims.load()[0], detector="rule", where={"transport": "btls_basic"}, metric="tpr@1e-2")
@@ -146,6 +147,7 @@ def test_wire_and_packetised_never_meet(made: Corpus) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_samples_go_through() -> None:
     found = evaluate(load(SAMPLES), ["fet", "infohash_scan", "spid"], seed=1, folds=3, packets=(5, 20))
     mse = found.rates[(found.rates["transport"] == "mse_rc4") & (found.rates["metric"] == "flagged")]
