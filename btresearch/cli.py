@@ -176,6 +176,13 @@ def detect(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line on standard output.")
     ] = False,
+    explain: Annotated[
+        str,
+        typer.Option(
+            metavar="FLOW",
+            help="Tell all about one flow: its flow_id, or CAPTURE:FLOW_ID (start of its hash).",
+        ),
+    ] = "",
 ) -> None:
     """Ask the detectors about every flow of captures or flow tables.
 
@@ -183,7 +190,14 @@ def detect(
     """
     from btresearch import detect as detectors
 
-    verdicts = detectors.run(detectors.load(sources), detector)
+    flows = detectors.load(sources)
+    if explain:
+        hash_, _, number = explain.rpartition(":")
+        if not number.isdecimal():
+            raise typer.BadParameter("FLOW_ID or CAPTURE:FLOW_ID is expected", param_hint="--explain")
+        typer.echo(str(detectors.explain(flows, int(number), detector, capture=hash_)))
+        return
+    verdicts = detectors.run(flows, detector)
     if output:
         verdicts.to_parquet(output, index=False)
     if as_json:
@@ -192,6 +206,28 @@ def detect(
         few = len(verdicts) <= ROWS_ON_SCREEN
         columns = ["flow_id", "detector", "verdict", "score", "why"]
         _print_table("Verdicts", verdicts[columns] if few else detectors.summary(verdicts))
+
+
+@app.command()
+def stacks(
+    captures: Annotated[
+        Path, typer.Argument(help="Folder of labelled captures: for stacks that need a lab (SSL torrents).")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="The table; the one that tls_fingerprint reads if not said."),
+    ] = None,
+    times: Annotated[int, typer.Option(min=1, help="Hellos that are recorded of each program.")] = 10,
+) -> None:
+    """Record the ClientHellos of this machine's TLS stacks into the table that tls_fingerprint reads.
+
+    Example: btresearch stacks captures
+    """
+    from btresearch import stacks as recorder
+
+    with _progress() as say:
+        count = recorder.update(captures, out or recorder.TABLE, times=times, progress=say)
+    typer.echo(f"{count} stacks recorded in {out or recorder.TABLE}")
 
 
 @app.command()

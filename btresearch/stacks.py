@@ -223,7 +223,9 @@ def from_captures(folders: Iterable[Path]) -> Iterator[Stack]:
     own = joined[(joined["transport"] == "ssl_torrent") & (joined["client_hello"].map(len) > 0)]
     for (program, number, library), flows in own.groupby(["client", "client_version", "tls_library"]):
         hellos = tuple(zip(flows["tls_record_version"], flows["client_hello"], strict=True))
-        yield Stack(f"{program} {number}", "bittorrent", library, f"{len(flows)} flows of captures", hellos)
+        yield Stack(
+            f"{program} {number}", "bittorrent", str(library), f"{len(flows)} flows of captures", hellos
+        )
 
 
 def entry(stack: Stack) -> dict[str, Any]:
@@ -261,6 +263,7 @@ def write(path: Path, stacks: Iterable[Stack]) -> int:
     kept = {name: facts for name, facts in old.get("stacks", {}).items() if not facts["recorded"]}
     new = {stack.name.replace(" ", "-").lower(): entry(stack) for stack in stacks}
     table = {"stacks": kept | new, "families": old.get("families", {})}
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(HEADER + toml.dumps(table), encoding="utf-8")
     return len(new)
 
@@ -278,4 +281,4 @@ def update(
     return write(out, [*stacks, *from_captures(folders)])
 
 
-__all__ = ["CLIENTS", "HelloError", "Stack", "entry", "from_captures", "record", "update", "write"]
+__all__ = ["CLIENTS", "TABLE", "HelloError", "Stack", "entry", "from_captures", "record", "update", "write"]

@@ -65,7 +65,8 @@ def binders(client_hello: bytes) -> list[Binder]:
     body = extensions[-1][1]
     listed = body[2 + int.from_bytes(body[:2], "big") :]
     covered = client_hello[: len(client_hello) - len(listed)]
-    found, at = [], 2
+    found: list[Binder] = []
+    at = 2
     while at < len(listed) and len(found) < MAX_BINDERS:
         binder = listed[at + 1 : at + 1 + listed[at]]
         if len(binder) in HASHES:

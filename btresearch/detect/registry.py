@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
+import tomllib
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from btresearch.errors import InputError, MissingTool
 from btresearch.flow import from_parquet, read
 
 log = logging.getLogger(__name__)
+
+CAPTURE_FILE, MANIFEST_FILE = "capture.pcapng", "manifest.toml"  # of a capture folder
 
 
 @cache
@@ -95,11 +98,33 @@ def _run_one(flows: pd.DataFrame, detector: Detector) -> pd.DataFrame:
 
 
 def load(sources: Sequence[Path]) -> pd.DataFrame:
-    """The flow tables of captures, capture folders and Parquet files, one below the other."""
+    """The flow tables of captures, capture folders and Parquet files, one below the other.
+
+    Raises InputError for a capture that is not the one that the manifest beside it names by its hash.
+    """
     tables = [from_parquet(path) for path in sources if path.suffix == ".parquet"]
     captures = [path for path in sources if path.suffix != ".parquet"]
-    tables += [read(captures)] if captures else []
+    tables += [_as_recorded(read(captures))] if captures else []
     return pd.concat(tables, ignore_index=True)
+
+
+def _as_recorded(flows: pd.DataFrame) -> pd.DataFrame:
+    """The flows, unless a capture among them differs from its manifest."""
+    for found, facts in flows.attrs["captures"].items():
+        manifest = Path(facts["path"]).with_name(MANIFEST_FILE)
+        if Path(facts["path"]).name != CAPTURE_FILE or not manifest.is_file():
+            continue
+        expected = _recorded_hash(manifest)
+        if found != expected:
+            raise InputError(facts["path"], f"SHA-256 {expected} as in {MANIFEST_FILE}, not {found}")
+    return flows
+
+
+def _recorded_hash(manifest: Path) -> str:
+    try:
+        return str(tomllib.loads(manifest.read_text(encoding="utf-8"))["sha256"])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+        raise InputError(manifest, f"a manifest with the capture's sha256 ({error})") from None
 
 
 def summary(verdicts: pd.DataFrame) -> pd.DataFrame:

@@ -17,8 +17,10 @@ engine = pytest.mark.skipif(shutil.which("ndpiReader") is None, reason="apt-get 
 # Lines of ndpiReader 4.2 (-v 2), shortened at the end.
 LINES = [
     "Detected protocols:",
-    "\t1\tTCP 10.0.0.14:40000 <-> 10.0.0.15:46881 [proto: 37/BitTorrent][IP: 0/Unknown][Encrypted][Confidence: DPI]"
-    "[cat: Download/7][9 pkts/800 bytes <-> 9 pkts/900 bytes][Risk: ** Known Proto on Non Std Port **][Risk Score: 50]",
+    (
+        "\t1\tTCP 10.0.0.14:40000 <-> 10.0.0.15:46881 [proto: 37/BitTorrent][IP: 0/Unknown][Encrypted][Confidence: DPI]"
+        "[cat: Download/7][9 pkts/8 bytes <-> 9 pkts/9 bytes][Risk: ** Known Proto on Non Std Port **][Risk Score: 50]"
+    ),
     "\t2\tTCP 10.0.0.17:40000 -> 10.0.0.16:443 [proto: 91/TLS][Confidence: DPI][cat: Web/5][Risk: ** Susp Entropy **]",
     "\t3\tUDP 10.2.0.1:1 <-> 10.2.0.0:2 [proto: 0/Unknown][Confidence: Unknown][cat: Unspecified/0]",
     "\t4\tTCP 192.0.2.1:1 <-> 192.0.2.2:2 7/HTTP",

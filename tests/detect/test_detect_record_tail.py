@@ -9,6 +9,7 @@ from btresearch.detect.record_tail import DETECTOR, explained
 from tests.detect.wire import flow, records, table
 
 PIECE = 13 + 16384
+SIZES = [16401, 16401, 16408, 16408, 30, 43, 37, 50, 34, 100]
 
 
 def plain_records(writes: list[int], *, way: int = -1, overhead: int = 17) -> list[tuple[int, int]]:
@@ -56,6 +57,82 @@ def test_known_answers(name, lengths, verdict):
 @pytest.mark.parametrize(("version", "overhead"), [(0x0304, 17), (0x0303, 24), (0x0303, 16)])
 def test_protection_overhead_follows_the_version(version, overhead):
     assert ask(plain_records([PIECE] * 20, overhead=overhead), version)[0] == "bittorrent"
+
+
+def full_and_tail(n: int, tail: int) -> list[tuple[int, int]]:
+    """Four runs of n full records, each with its tail."""
+    return ([(-1, 16401)] * n + [(-1, tail + 17)]) * 4
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 60])
+@pytest.mark.parametrize(
+    ("header", "verdict"),
+    [
+        (13, "bittorrent"),
+        (12, "other"),
+        (14, "other"),
+        (8, "other"),
+        (9, "other"),
+        (4, "other"),
+        (17, "other"),
+    ],
+)
+def test_only_tails_of_thirteen_a_record_are_piece_messages(n, header, verdict):
+    """8 n: HTTP/1.1 chunks and masked WebSocket; 9 n: HTTP/2 DATA; 4 n: WebSocket; 17 n: requests."""
+    assert ask(full_and_tail(n, header * n))[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("n", "tail"), [(8, 13 * 9), (9, 13 * 8), (13, 8 * 13 + 13), (8, 9 * 13), (13, 9 * 13)]
+)
+def test_a_multiple_of_thirteen_must_be_that_of_the_run(n, tail):
+    assert ask(full_and_tail(n, tail)) == ("other", 0.0)
+
+
+def test_the_one_coincidence_that_is_known():
+    """13 n of one count is 8 m or 9 m of another: a look-alike needs both counts to be the run's own."""
+    assert ask(full_and_tail(8, 13 * 8))[0] == "bittorrent"
+    assert ask(full_and_tail(13, 8 * 13))[0] == "other"
+
+
+@pytest.mark.parametrize(
+    ("version", "overhead", "verdict"),
+    [
+        (0x0304, 17, "bittorrent"),
+        (0x0304, 16, "abstain"),
+        (0x0304, 24, "abstain"),
+        (0x0303, 24, "bittorrent"),
+        (0x0303, 16, "bittorrent"),
+        (0x0303, 17, "abstain"),
+        (0x0302, 24, "bittorrent"),
+        (-1, 24, "bittorrent"),
+        (-1, 17, "abstain"),
+    ],
+)
+def test_which_overheads_are_tried_for_which_version(version, overhead, verdict):
+    assert ask(plain_records([PIECE] * 20, overhead=overhead), version)[0] == verdict
+
+
+def test_many_flows_at_once_as_one_by_one():
+    random = np.random.default_rng(2)
+    many = [
+        flow(
+            **records(
+                [
+                    (int(w), int(s))
+                    for w, s in zip(random.choice([1, -1], n), random.choice(SIZES, n), strict=True)
+                ],
+                v,
+            )
+        )
+        for v in (0x0304, 0x0303)
+        for n in random.integers(0, 60, 200)
+    ]
+    rows = table(many)[list(DETECTOR.sees)]
+    together = DETECTOR(rows)
+    apart = [DETECTOR(rows.iloc[[i]]).iloc[0].tolist() for i in range(len(rows))]
+    assert together.to_numpy().tolist() == apart
+    assert set(together["verdict"]) == {"bittorrent", "other", "abstain"}
 
 
 def test_window_updates_and_requests_against_the_bulk_do_not_decide():
