@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from btresearch.detect.cells import blob
+from btresearch.detect.cells import blob, integer
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -140,5 +140,5 @@ def _ranks(row: Ints) -> Ints:
 def _ports(flows: pd.DataFrame, row: Ints, way: Ints) -> tuple[Ints, Ints]:
     if not set(PORTS) <= set(flows.columns):
         return np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
-    sport, dport = (flows[port].to_numpy(np.int64)[row] for port in PORTS)
+    sport, dport = (np.array([integer(cell) for cell in flows[port]], np.int64)[row] for port in PORTS)
     return np.where(way > 0, sport, dport), np.where(way > 0, dport, sport)

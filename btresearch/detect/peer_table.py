@@ -169,7 +169,7 @@ def _ends(flows: pd.DataFrame) -> list[tuple[Peer, Peer]]:
 
 
 def _packets(flows: pd.DataFrame, payloads: Payloads) -> Iterator[Packet]:
-    captures = pd.factorize(flows["capture"])[0].tolist()
+    captures = pd.factorize(pd.Series([text(cell) for cell in flows["capture"]], dtype=object))[0].tolist()
     times = [_payload_times(*cells) for cells in rows(flows, ("t_first_ns", "pkt_iat_ns", "pkt_len"))]
     facts = (payloads.row.tolist(), payloads.k.tolist(), payloads.udp.tolist(), payloads.payload)
     for row, k, udp, payload, length in zip(*facts, payloads.length.tolist(), strict=True):

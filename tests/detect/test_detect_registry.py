@@ -73,6 +73,8 @@ def test_empty_tables_and_single_flows(detector, flows):
 
 @every_detector
 def test_one_flow_alone_gets_the_verdict_that_it_gets_among_others(detector, flows):
+    if detector.question == 3:
+        pytest.skip("a host's flows are judged together")
     model = fitted(detector, flows)
     seen = registry.narrow(flows, detector)
     alone = pd.concat([model(seen.iloc[i : i + 1]) for i in range(len(seen))])
