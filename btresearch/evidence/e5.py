@@ -14,15 +14,16 @@ from btresearch.evidence import figure, protocol, wording
 from btresearch.evidence.evidence import Evidence
 from btresearch.evidence.material import Material, Measured
 from btresearch.evidence.matrix import matrix, merged, tally
+from btresearch.evidence.rates import measured
 from btresearch.flow import HelloError, parse_client_hello
 
 TITLE = "TLS fingerprints, their anonymity sets in this corpus, and sizes of the ClientHello"
-PRINTS = ("ja3", "ja4", "npf")
+PRINTS = ("ja3", "ja4", "ja4_bc", "npf")
 BROWSERS = ("chrome", "chromium", "firefox", "safari")
 GROUP = ["capture", "class", "transport", "shape", "who"]
 CAPTION = (
     "Left: share of a row's flows whose JA4 some cover kind (other than the row's own) sends too: its company in "
-    "this corpus. Right: sizes of the ClientHello, a mark a flow; orange: tls_fingerprint would act on it."
+    "this corpus (light: JA4 without its first part, which tells SNI and ALPN). Right: sizes of the ClientHello, a mark a flow; orange: tls_fingerprint would act on it."
 )
 LIMITS = (
     "An anonymity set here is a set of programs of this lab; how many people send a fingerprint is not known from "
@@ -77,6 +78,7 @@ def _hellos(material: Material) -> pd.DataFrame:
             "session": sent["truth_session"],
             "ja3": sent["ja3"],
             "ja4": sent["ja4"],
+            "ja4_bc": sent["ja4"].str.partition("_")[2],
             "npf": [_npf(*row) for row in zip(sent["tls_record_version"], sent["client_hello"], strict=True)],
             "bytes": sent["client_hello"].map(len),
             "sni": sent["sni"] != "",
@@ -124,8 +126,6 @@ def _rows(hellos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _flagged(group: pd.DataFrame) -> dict[str, Any]:
-    from btresearch.evidence.rates import measured
-
     row = measured(group["acted"].to_numpy(bool), group["session"].to_numpy(dtype=object), seed=0)
     return {"flagged": row["hits"], **{k: row[k] for k in ("rate", "low", "high", "session_low", "session_high")}}
 
@@ -182,6 +182,7 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
             "JA4s": table["distinct_ja4"],
             "NPFs": table["distinct_npf"],
             "JA4 shared": table["shared_ja4"].map("{:.0%}".format),
+            "without SNI, ALPN": table["shared_ja4_bc"].map("{:.0%}".format),
             "cover kinds": table["cover_kinds_ja4"],
             "hello bytes": sizes,
             "SNI": table["sni"].map("{:.0%}".format),
@@ -194,8 +195,10 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
 def _paragraph(table: pd.DataFrame, rated: pd.DataFrame, values: Measured) -> str:
     btls = table[table["transport"].str.startswith("btls_")]
     kinds = int(btls["cover_kinds_ja4"].max()) if len(btls) else 0
+    named = float((btls["shared_ja4_bc"] * btls["n"]).sum() / btls["n"].sum()) if len(btls) else 0.0
     return (
         f"Of btls {values['ja4-shared'][2]}; the largest anonymity set of one of its JA4s is {kinds} cover kinds. "
+        f"Without JA4's first part, which tells that there is no server name, {named:.0%} have company. "
         f"Of libtorrent's SSL torrents {values['ja4-ssl-alone'][2]}. Of btls's hellos, {values['hello-size'][2]}. "
         f"The rules act on {wording.rate(rated, transport='btls_basic', shape='rechunk')} btls flows, "
         f"{wording.rate(rated, transport='ssl_torrent')} of SSL torrents and {wording.rate(rated, transport='cover')} cover flows."
@@ -207,7 +210,8 @@ def _figure(hellos: pd.DataFrame) -> Figure:
     canvas = Figure(figsize=(10, 2 + 0.27 * len(groups)), layout="constrained")
     left, right = canvas.subplots(1, 2, sharey=True, width_ratios=[1, 2])
     for y, (_, group) in enumerate(groups):
-        left.barh(y, float((group["company_ja4"] > 0).mean()), color="#0072B2")
+        left.barh(y, float((group["company_ja4_bc"] > 0).mean()), color="#BBD7EA")
+        left.barh(y, float((group["company_ja4"] > 0).mean()), height=0.4, color="#0072B2")
         spread = y + np.linspace(-0.25, 0.25, len(group))
         for acted, colour, mark in ((False, "#0072B2", "o"), (True, "#D55E00", "x")):
             part = (group["acted"] == acted).to_numpy()
