@@ -8,26 +8,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
 
 from btresearch.detect import Detector, Trainable
 from btresearch.evidence import leaks, trial
 from btresearch.evidence.baselines import Dummy, IdentifierOnly
 from btresearch.evidence.judge import protocol_names
-from btresearch.evidence.rates import measured
-from btresearch.evidence.separability import Area, auc
-from btresearch.evidence.splits import Mask, Split, rotation, session_folds
+from btresearch.evidence.separability import Area, auc, auc_within
+from btresearch.evidence.splits import Mask, Split, session_folds
 
 COLUMNS = [
     "control", "detector", "capture", "n", "sessions", "metric", "value", "low", "high", "expected", "holds", "said",
 ]  # fmt: skip
-LEVEL = 0.99
+LEVEL = 0.999
 """Controls are many and each must hold: at 95 % one in twenty would fail by chance."""
+DEALS = 8
 FEWEST_SESSIONS = 4
+ROUNDING = 1e-9
 CHANCE = "0.5"
 NO_AREA = Area(np.nan, 0.0, 1.0)
 A, B = "bt_a", "b"
 
 Row = dict[str, Any]
+Folds = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +75,10 @@ def _dummy(here: Setting) -> Iterator[Row]:
     guessed = trial.run("dummy", Dummy(seed=here.seed), here.flows, here.splits)
     area = auc(guessed.scores, here.positive, here.sessions, seed=here.seed, level=LEVEL)
     yield _row("dummy", "dummy", here.sessions, "auc", area, CHANCE, _at_chance(area))
-    prior, row = float(here.positive.mean()), measured(guessed.acted_on, here.sessions, seed=here.seed)
-    area = Area(row["rate"], min(row["low"], row["session_low"]), max(row["high"], row["session_high"]))
+    prior, hits = float(here.positive.mean()), guessed.acted_on
+    exact = clopper_pearson(int(hits.sum()), len(hits), level=LEVEL)
+    by_session = session_bootstrap(hits, list(here.sessions), seed=here.seed, level=LEVEL)
+    area = Area(float(hits.mean()), min(exact[0], by_session[0]), max(exact[1], by_session[1]))
     holds = bool(area.low <= prior <= area.high)
     yield _row("dummy", "dummy", here.sessions, "flagged", area, f"{prior:.3f} (the prior)", holds)
 
@@ -105,18 +111,41 @@ def _planted(here: Setting) -> Iterator[Row]:
 
 def _shuffled(here: Setting, learner: Trainable) -> Row:
     """Labels dealt anew to whole sessions, alike often in each fold: nothing is left to learn."""
-    labels = shuffled(here.flows, here.folds, seed=here.seed)
-    tried = trial.run(learner.name, learner, here.flows, here.splits, truth=labels)
+    fold = session_folds(here.flows, here.folds)
+    areas = [
+        _dealt(learner, here.flows, here.splits, fold, shuffled(here.flows, fold, seed=here.seed + deal))
+        for deal in range(DEALS)
+    ]
+    area, said = over_deals(areas), f"mean of {DEALS} deals"
+    return _row("shuffled labels", learner.name, here.sessions, "auc", area, CHANCE, _at_chance(area), said)
+
+
+def _dealt(
+    learner: Trainable, flows: pd.DataFrame, splits: Sequence[Split], fold: Folds, labels: pd.Series[str]
+) -> float:
+    """AUC against dealt labels, over pairs of flows that the same model judged.
+
+    Pairs of two folds would fall below chance: each flow's label has trained the model that judges the other.
+    """
+    tried = trial.run(learner.name, learner, flows, splits, truth=labels)
     positive = labels.str.startswith("bt").to_numpy(bool)
-    area = auc(tried.scores, positive, here.sessions, seed=here.seed, level=LEVEL)
-    return _row("shuffled labels", learner.name, here.sessions, "auc", area, CHANCE, _at_chance(area))
+    return auc_within(tried.scores, positive, fold)
 
 
-def shuffled(flows: pd.DataFrame, folds: int, *, seed: int) -> pd.Series[str]:
+def over_deals(areas: Sequence[float]) -> Area:
+    """Mean and t interval (level `LEVEL`) of the AUCs of several deals; without an AUC, nothing is known."""
+    known = np.array([one for one in areas if not np.isnan(one)])
+    if len(known) < 2:
+        return NO_AREA
+    reach = float(student_t.ppf((1 + LEVEL) / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
+    mean = float(known.mean())
+    return Area(mean, max(0.0, mean - reach), min(1.0, mean + reach))
+
+
+def shuffled(flows: pd.DataFrame, fold: Folds, *, seed: int) -> pd.Series[str]:
     """Class names permuted among the sessions of each fold, so that no fold gives another's share away."""
-    names = protocol_names(flows)
     first = pd.DataFrame(
-        {"name": names, "session": flows["truth_session"], "fold": session_folds(flows, folds)}
+        {"name": protocol_names(flows), "session": flows["truth_session"], "fold": fold}
     ).drop_duplicates("session")
     random = np.random.default_rng(seed)
     dealt: dict[str, str] = {}
@@ -128,15 +157,16 @@ def shuffled(flows: pd.DataFrame, folds: int, *, seed: int) -> pd.Series[str]:
 def _coin_toss(here: Setting, learner: Trainable) -> Row:
     """One application's TLS sessions, half of them called BitTorrent: there is nothing to find."""
     kind, flows = one_application(here.flows)
-    said = f"{kind}: half its sessions against the other half"
-    count = flows["truth_session"].nunique()
-    if count < FEWEST_SESSIONS:
+    if flows["truth_session"].nunique() < FEWEST_SESSIONS:
         said = f"no application with {FEWEST_SESSIONS} sessions of TLS"
         return _row("TLS against TLS", learner.name, np.array([]), "auc", NO_AREA, CHANCE, None, said)
-    labels = halves(flows, seed=here.seed)
-    tried = trial.run(learner.name, learner, flows, rotation(flows, min(here.folds, count)), truth=labels)
-    sessions = flows["truth_session"].to_numpy(dtype=object)
-    area = auc(tried.scores, (labels == A).to_numpy(), sessions, seed=here.seed, level=LEVEL)
+    fold, sessions = session_folds(flows, 2), flows["truth_session"].to_numpy(dtype=object)
+    splits = [Split(fold != k, np.zeros(len(flows), bool), fold == k, sessions) for k in (0, 1)]
+    areas = [
+        _dealt(learner, flows, splits, fold, halves(flows, fold, seed=here.seed + deal))
+        for deal in range(DEALS)
+    ]
+    area, said = over_deals(areas), f"{kind}: half its sessions against the other half, mean of {DEALS} deals"
     return _row("TLS against TLS", learner.name, sessions, "auc", area, CHANCE, _at_chance(area), said)
 
 
@@ -149,16 +179,19 @@ def one_application(flows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     return str(kind), tls[tls["truth_kind"] == kind]
 
 
-def halves(flows: pd.DataFrame, *, seed: int) -> pd.Series[str]:
-    """One of two class names for each session, half of the sessions each."""
-    names = sorted(set(flows["truth_session"]))
-    order = np.random.default_rng(seed).permutation(len(names))
-    dealt = {names[at]: A if place % 2 else B for place, at in enumerate(order)}
+def halves(flows: pd.DataFrame, fold: Folds, *, seed: int) -> pd.Series[str]:
+    """One of two class names for each session, half of each fold's sessions each."""
+    pairs = pd.DataFrame({"session": flows["truth_session"], "fold": fold}).drop_duplicates("session")
+    random = np.random.default_rng(seed)
+    dealt: dict[str, str] = {}
+    for _, group in pairs.groupby("fold"):
+        order = random.permutation(sorted(group["session"]))
+        dealt |= {name: A if place % 2 else B for place, name in enumerate(order)}
     return flows["truth_session"].map(dealt)
 
 
 def _at_chance(area: Area) -> bool | None:
-    return None if np.isnan(area.value) else bool(area.low <= 0.5 <= area.high)
+    return None if np.isnan(area.value) else bool(area.low - ROUNDING <= 0.5 <= area.high + ROUNDING)
 
 
 def _row(control: str, detector: str, sessions: np.ndarray[Any, Any], metric: str, area: Area, expected: str,

@@ -53,6 +53,16 @@ def auc(
     return Area(value, float(low), float(high))
 
 
+def auc_within(scores: Scores, positive: NDArray[np.bool_], group: NDArray[np.integer[Any]]) -> float:
+    """The same chance over pairs of one group each, such as flows that one model judged; NaN without a pair."""
+    won = pairs = 0.0
+    for one in np.unique(group):
+        ours, theirs = scores[(group == one) & positive], np.sort(scores[(group == one) & ~positive])
+        won += (np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")).sum() / 2
+        pairs += len(ours) * len(theirs)
+    return won / pairs if pairs else np.nan
+
+
 def folded(area: Area) -> Area:
     """The same, whichever side is the higher one: 0.5 is chance, 1 is perfect."""
     if not area.value < 0.5:

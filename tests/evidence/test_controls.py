@@ -12,7 +12,7 @@ from btresearch.detect.contract import answers, bittorrent, other
 from btresearch.evidence import controls, leaks, trial
 from btresearch.evidence.baselines import Dummy, IdentifierOnly
 from btresearch.evidence.judge import protocol_names
-from btresearch.evidence.separability import auc
+from btresearch.evidence.separability import auc, auc_within
 from btresearch.evidence.splits import Split, rotation, session_folds
 from tests.evidence.made import Memory, corpus, session, sessions
 
@@ -80,10 +80,12 @@ def test_the_detector_itself_is_far_from_chance(flows: pd.DataFrame) -> None:
 
 
 def shuffled_auc(flows: pd.DataFrame, splits: tuple[Split, ...], seed: int) -> float:
-    labels = controls.shuffled(flows, 4, seed=seed)
+    labels, fold = (
+        controls.shuffled(flows, session_folds(flows, 4), seed=seed),
+        np.argmax([s.test for s in splits], axis=0),
+    )
     tried = trial.run("nearest", Nearest(), flows, splits, truth=labels)
-    positive = labels.str.startswith("bt").to_numpy()
-    return auc(tried.scores, positive, flows["truth_session"].to_numpy(object), seed=1).value
+    return auc_within(tried.scores, labels.str.startswith("bt").to_numpy(), fold)
 
 
 def test_shuffled_labels_are_at_chance_on_average(flows: pd.DataFrame) -> None:
@@ -100,7 +102,8 @@ def test_shuffled_labels_would_betray_a_leak_between_parts(flows: pd.DataFrame) 
 
 
 def test_shuffled_labels_keep_sessions_and_each_folds_share(flows: pd.DataFrame) -> None:
-    labels, fold = controls.shuffled(flows, 4, seed=1), session_folds(flows, 4)
+    fold = session_folds(flows, 4)
+    labels = controls.shuffled(flows, fold, seed=1)
     assert (labels.groupby(flows["truth_session"]).nunique() == 1).all()
     before = protocol_names(flows).groupby(fold).value_counts().sort_index()
     assert labels.groupby(fold).value_counts().sort_index().equals(before.rename(labels.name))
@@ -112,9 +115,10 @@ def test_one_application_is_a_coin_toss(table: pd.DataFrame, flows: pd.DataFrame
     assert (tossed["sessions"], tossed["n"]) == (8, 32)
     assert "mail: half its sessions" in tossed["said"]
     kind, chosen = controls.one_application(flows)
-    labels = controls.halves(chosen, seed=1)
+    fold = session_folds(chosen, 2)
+    labels = controls.halves(chosen, fold, seed=1)
+    assert chosen["truth_session"].groupby([fold, labels]).nunique().tolist() == [2, 2, 2, 2]
     assert set(chosen["truth_class"]) == {"cover"}
-    assert chosen["truth_session"].groupby(labels).nunique().tolist() == [4, 4]
     assert kind == "mail"
 
 
@@ -142,6 +146,23 @@ def test_identifiers_are_shown(flows: pd.DataFrame) -> None:
 def test_baselines_abstain_before_they_are_fitted(flows: pd.DataFrame) -> None:
     for detector in (Dummy(), IdentifierOnly()):
         assert set(detector(flows)["verdict"]) == {"abstain"}
+
+
+def test_the_interval_of_several_deals() -> None:
+    area = controls.over_deals([0.49, 0.5, 0.51, np.nan])
+    assert area.value == pytest.approx(0.5)
+    assert area.high - area.value == pytest.approx(
+        31.599 * 0.01 / np.sqrt(3), rel=1e-3
+    )  # t with 2 degrees, 99.9 %
+    assert controls.over_deals([0.9, 0.91, 0.9, 0.92]).low > 0.5
+    assert np.isnan(controls.over_deals([0.5]).value)
+
+
+def test_only_pairs_that_one_model_judged_count() -> None:
+    scores, positive = np.array([0.9, 0.8, 0.2, 0.1]), np.array([True, False, True, False])
+    fold = np.array([0, 0, 1, 1])
+    assert auc_within(scores, positive, fold) == 1.0  # over all pairs it is 3 of 4
+    assert np.isnan(auc_within(scores[:1], positive[:1], fold[:1]))
 
 
 def test_the_memory_of_sessions_is_at_chance(flows: pd.DataFrame) -> None:
