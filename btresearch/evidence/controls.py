@@ -14,6 +14,7 @@ from scipy.stats import t as student_t
 from btresearch.detect import Detector, Trainable
 from btresearch.evidence import leaks, trial
 from btresearch.evidence.baselines import Dummy, IdentifierOnly
+from btresearch.evidence.intervals import clopper_pearson, session_bootstrap
 from btresearch.evidence.judge import protocol_names
 from btresearch.evidence.separability import Area, auc, auc_within
 from btresearch.evidence.splits import Mask, Split, session_folds
