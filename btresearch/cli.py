@@ -137,7 +137,7 @@ def evidence(
         bool, typer.Option("--no-netns", help="Packetise from recorded sockets, no namespaces.")
     ] = False,
 ) -> None:
-    """Capture what is missing, run every detector, and write the matrix, the figure and the report.
+    """Capture what is missing, run every detector, and write each claim's table, figure and paragraph, and the report.
 
     An interrupted run goes on where it stopped.
 
@@ -156,10 +156,31 @@ def evidence(
         )
     for claim in found:
         for finding in claim.findings:
-            typer.echo(f"{finding.verdict:16} {finding.id:20} {finding.result}")
-        for note in claim.notes:
-            typer.echo(f"note: {note}")
+            typer.echo(f"{finding.verdict:16} {claim.claim} {finding.id:20} {finding.result}")
+    for note in dict.fromkeys(note for claim in found for note in claim.notes):
+        typer.echo(f"note: {note}")
     typer.echo(f"report: {out / 'index.html'}")
+
+
+@app.command()
+def foreign(
+    folder: Annotated[
+        Path, typer.Argument(help="Captures made by others, a folder per class (bt-mse, tls-web, ...).")
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the counts here (CSV).")] = None,
+) -> None:
+    """Ask every rule about captures made by others: detections and false positives per class.
+
+    Example: btresearch foreign ../shared/data/pcaps -o foreign.csv
+    """
+    from btresearch.evidence import foreign as others
+
+    with _progress() as say:
+        table = others.count(folder, progress=say)
+    if out:
+        table.to_csv(out, index=False)
+    _print_table("Flows acted on (named BitTorrent) of those asked, per class", others.by_class(table))
+    _print_table("Captures with false positives", others.false_positives(table))
 
 
 @app.command()
@@ -263,6 +284,32 @@ def paper_build(
 
     for page in build(source, out):
         typer.echo(str(page))
+
+
+@paper_app.command("evidence")
+def paper_evidence(
+    results: Annotated[
+        Path | None, typer.Option(help="The evidence.json of a run; paper/evidence.json when none is named.")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The document to write or check.")] = Path(
+        "paper/evidence.rst"
+    ),
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether the document is what the results render to.")
+    ] = False,
+) -> None:
+    """Render the Informational companion from results, so that its numbers can't differ from them.
+
+    Example: btresearch paper evidence --results out/evidence/evidence.json
+    """
+    from btresearch.evidence import companion
+
+    made = companion.read(results or companion.RESULTS)
+    if check:
+        companion.check(made, out)
+    else:
+        out.write_text(companion.render(made), encoding="utf-8")
+    typer.echo(f"{out}: as the results say" if check else str(out))
 
 
 def _print_table(title: str, table: pd.DataFrame) -> None:

@@ -14,10 +14,18 @@ from pathlib import Path
 from btresearch import lab
 from btresearch.capture import Capture
 from btresearch.errors import BtresearchError
-from btresearch.evidence import e1
-from btresearch.evidence.evidence import Evidence
+from btresearch.evidence import Evidence, Material, companion, e1, e2, e3, e4, e5, e6, files, gather, report
+from btresearch.evidence.material import SEED
 
-CLAIMS = ("E1",)
+MAKERS: dict[str, Callable[[Material], Evidence]] = {
+    "E1": e1.evidence,
+    "E2": e2.evidence,
+    "E3": e3.evidence,
+    "E4": e4.evidence,
+    "E5": e5.evidence,
+    "E6": e6.evidence,
+}
+CLAIMS = tuple(MAKERS)
 """The claims that this version can make evidence for."""
 
 
@@ -28,7 +36,7 @@ def evidence(
     profile: str = "quick",
     netns: bool = True,
     jobs: int | None = None,
-    seed: int = e1.SEED,
+    seed: int = SEED,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Evidence, ...]:
     """Make the captures that are still missing below `out/captures`, then the evidence in `out`.
@@ -43,17 +51,40 @@ def evidence(
         raise BtresearchError(f"claim {unknown[0]!r}: expected one of {', '.join(CLAIMS)}")
     workers = jobs or os.cpu_count() or 1
     say = progress or (lambda _: None)
-    report = lab.capture_set(profile, out / "captures", seed=seed, jobs=workers, netns=netns, progress=say)
-    found = e1.evidence(
+    report_ = lab.capture_set(profile, out / "captures", seed=seed, jobs=workers, netns=netns, progress=say)
+    material = gather(
         out / "captures",
-        sessions=frozenset(outcome.session for outcome in report.outcomes),
+        sessions=frozenset(outcome.session for outcome in report_.outcomes),
         cache=out / "flows",
         jobs=workers,
         seed=seed,
-        notes=_notes(report),
+        notes=_notes(report_),
+        protocol=True,
         progress=say,
     )
-    return (e1.write(found, out),)
+    return write(claims, material, out, profile=profile, progress=say)
+
+
+def write(
+    claims: Sequence[str],
+    material: Material,
+    out: Path,
+    *,
+    profile: str = "quick",
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Evidence, ...]:
+    """Make the claims from `material` and write every table and figure, index.html and evidence.rst into `out`."""
+    say, found = progress or (lambda _: None), []
+    for claim in claims:
+        say(f"claim: {claim}")
+        found.append(files.save(MAKERS[claim](material), out))
+    if material.evaluation is not None:
+        material.evaluation.save(out / "protocol")
+    report.write(found, out / "index.html")
+    made = companion.results(found, profile=profile)
+    (out / "evidence.json").write_text(companion.dump(made), encoding="utf-8")
+    (out / "evidence.rst").write_text(companion.render(made), encoding="utf-8")
+    return tuple(found)
 
 
 def _notes(report: lab.Report) -> tuple[str, ...]:
@@ -77,7 +108,7 @@ SAMPLE_FLOWS, SAMPLE_REPEATS, SAMPLE_BYTES = 3, 2, (140 * 1024, 280 * 1024)
 
 
 def samples(
-    out: Path, *, seed: int = e1.SEED, jobs: int = 2, progress: Callable[[str], None] | None = None
+    out: Path, *, seed: int = SEED, jobs: int = 2, progress: Callable[[str], None] | None = None
 ) -> tuple[Path, ...]:
     """Make the small labelled captures that notebooks run from: two sessions of three flows per scenario.
 

@@ -47,7 +47,7 @@ def _question(detector: str) -> int:
 
 def _paragraph(summary: pd.DataFrame) -> str:
     acting = {
-        name: sorted(group.loc[group["flagged"] > 0, "detector"].unique())
+        str(name): sorted(group.loc[group["flagged"] > 0, "detector"].unique())
         for name, group in wording.traffic(summary).groupby("traffic", sort=False)
     }
     total = summary["detector"].nunique()

@@ -53,7 +53,11 @@ LIMITS = (
 PUBLISHED = (
     ("precision", "100 %", "SNCNW 2009, abstract: a small set of protocols, access-network traces"),
     ("recall", "92 %", "SNCNW 2009, abstract: a small set of protocols, access-network traces"),
-    ("accuracy on MSE/PE", "over 96 %", "Chalmers TR 2010-05, second hand: sizes and directions of 100 packets"),
+    (
+        "accuracy on MSE/PE",
+        "over 96 %",
+        "Chalmers TR 2010-05, second hand: sizes and directions of 100 packets",
+    ),
 )
 
 
@@ -92,7 +96,8 @@ def evidence(material: Material) -> Evidence:
     counted = tally(material.corpus, judged)
     table = matrix(merged(counted), seed=material.seed)
     swept = pd.concat(
-        [sweep(distances[v.name], names, THRESHOLDS).assign(variant=v.name) for v in VARIANTS], ignore_index=True
+        [sweep(distances[v.name], names, THRESHOLDS).assign(variant=v.name) for v in VARIANTS],
+        ignore_index=True,
     )
     values = _values(material, counted, distances, divergences)
     return Evidence(
@@ -132,14 +137,20 @@ def _divergences(material: Material, names: pd.Series[str]) -> Iterator[tuple[So
 
 
 def _cross_fitted(spid: Spid, flows: pd.DataFrame, names: pd.Series[str], *, adaptive: bool) -> pd.DataFrame:
-    fold, usable, kinds = session_folds(flows, FOLDS), learnable(flows, adaptive=adaptive), flows["truth_capture_kind"]
+    fold, usable, kinds = (
+        session_folds(flows, FOLDS),
+        learnable(flows, adaptive=adaptive),
+        flows["truth_capture_kind"],
+    )
     parts = []
     for (kind, k), judged in flows.groupby([kinds, fold]):
         model = fitted(spid, flows[usable & (fold != k) & (kinds == kind)], names)
         if isinstance(model, Spid):
             parts.append(model.divergences(judged))
     columns = pd.MultiIndex.from_product([[], []], names=["class", "meter"])
-    return pd.concat(parts).reindex(flows.index) if parts else pd.DataFrame(index=flows.index, columns=columns)
+    return (
+        pd.concat(parts).reindex(flows.index) if parts else pd.DataFrame(index=flows.index, columns=columns)
+    )
 
 
 def _mean(divergences: pd.DataFrame, meters: Sequence[str]) -> pd.DataFrame:
@@ -178,9 +189,21 @@ def _values(
     apart, n = shares["fixed"][0] - shares["faithful"][0], shares["faithful"][1]
     accuracy, flows = _shape_alone(material, _mean(divergences[("faithful", 100, False)], SHAPE_METERS))
     return {
-        "spid-precision": (right / every if every else np.nan, every, f"{right} of {every} flows called BitTorrent are"),
-        "spid-fixed-mode": (apart, n, f"repaired {shares['fixed'][0]:.1%}, faithful {shares['faithful'][0]:.1%}"),
-        "spid-shape-alone": (accuracy, flows, f"balanced accuracy {accuracy:.1%} by the nearest model of two meters"),
+        "spid-precision": (
+            right / every if every else np.nan,
+            every,
+            f"{right} of {every} flows called BitTorrent are",
+        ),
+        "spid-fixed-mode": (
+            apart,
+            n,
+            f"repaired {shares['fixed'][0]:.1%}, faithful {shares['faithful'][0]:.1%}",
+        ),
+        "spid-shape-alone": (
+            accuracy,
+            flows,
+            f"balanced accuracy {accuracy:.1%} by the nearest model of two meters",
+        ),
     }
 
 
@@ -202,7 +225,10 @@ def _shape_alone(material: Material, distances: pd.DataFrame) -> tuple[float, in
 
 def _published(values: Measured) -> pd.DataFrame:
     ours = {"precision": "spid-precision", "accuracy on MSE/PE": "spid-shape-alone"}
-    rows = [(what, said, values[ours[what]][2] if what in ours else "see the matrix", of) for what, said, of in PUBLISHED]
+    rows = [
+        (what, said, values[ours[what]][2] if what in ours else "see the matrix", of)
+        for what, said, of in PUBLISHED
+    ]
     return pd.DataFrame(rows, columns=["figure", "published", "ours", "their corpus"])
 
 
@@ -211,7 +237,9 @@ def _meters(divergences: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
     if divergences.empty:
         return pd.DataFrame()
     alone = contribution(divergences, names)
-    without = ablation(divergences, names, THRESHOLDS_BITS["all"])[["class", "left_out", "margin_bits", "named"]]
+    without = ablation(divergences, names, THRESHOLDS_BITS["all"])[
+        ["class", "left_out", "margin_bits", "named"]
+    ]
     whole = without[without["left_out"] == ""].set_index("class")["margin_bits"]
     table = alone.merge(without.rename(columns={"left_out": "meter"}), on=["class", "meter"])
     table["margin_lost_bits"] = table["class"].map(whole) - table["margin_bits"]
@@ -226,7 +254,8 @@ def _paragraph(table: pd.DataFrame, values: Measured) -> str:
         return wording.rate(table, detector=variant, transport=transport, shape=shape)
 
     return (
-        f"With the release's settings (15 meters, 20 frames) SPID calls BitTorrent {of('spid_default_20_faithful', 'mse_rc4')} "
+        "With the release's settings (15 meters, 20 frames) SPID calls BitTorrent "
+        f"{of('spid_default_20_faithful', 'mse_rc4')} "
         f"MSE/PE flows with RC4, {of('spid_default_20_faithful', 'btls_basic', 'rechunk')} btls flows and "
         f"{of('spid_default_20_faithful', 'cover')} cover flows. Once its models have met btls, the same settings find "
         f"{of('spid_default_20_faithful_adaptive', 'btls_basic', 'rechunk')} btls flows in the default shape at "
@@ -256,9 +285,13 @@ def _curves(axes: Axes, distances: dict[str, pd.DataFrame], names: pd.Series[str
             bits = np.sort(margin[names.isin(truths).to_numpy() & np.isfinite(margin)])
             if len(bits):
                 share = np.arange(1, len(bits) + 1) / len(bits)
-                axes.step(bits, share, line, where="post", color=colour, label=f"{label}, {kind} (n={len(bits)})")
+                axes.step(
+                    bits, share, line, where="post", color=colour, label=f"{label}, {kind} (n={len(bits)})"
+                )
     axes.axvline(0, color="0.6", linewidth=1)
-    axes.set(xlabel="bits to the nearest BitTorrent model, less bits to the nearest other", ylabel="share of flows")
+    axes.set(
+        xlabel="bits to the nearest BitTorrent model, less bits to the nearest other", ylabel="share of flows"
+    )
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
 

@@ -21,7 +21,7 @@ RANK = {"bittorrent": 3, "flagged": 2, "other": 1, "abstain": 0}
 NDPI_WORDS = {"bittorrent": "named", "flagged": "risk", "other": "cannot say", "abstain": "not decoded"}
 CAPTION = (
     "Share of flows in % that each stand-in would act on. °: suspicions only, BitTorrent is not named. –: the rule "
-    "applies to no flow of the row. union: any of them; union_signatures: those that match byte patterns or learn peers."
+    "applies to no flow of the row. union: any of them; union_signatures: those that match bytes or learn peers."
 )
 LIMITS = (
     "No vendor's rules are public: an open engine that leaves a flow unnamed says nothing about a gateway. Only the "
@@ -63,7 +63,12 @@ def _union(alone: pd.DataFrame, name: str) -> pd.DataFrame:
     """The strongest answer of any member to each flow, with that member's reason."""
     members = alone[alone["detector"].isin(UNIONS[name])]
     strength = members["verdict"].map(RANK)
-    best = members.assign(strength=strength).sort_values(["row", "strength"], kind="stable").groupby("row").tail(1)
+    best = (
+        members.assign(strength=strength)
+        .sort_values(["row", "strength"], kind="stable")
+        .groupby("row")
+        .tail(1)
+    )
     why = best["detector"] + ": " + best["why"]
     return best.assign(detector=name, version="1", why=why).drop(columns="strength")
 
@@ -85,22 +90,25 @@ def _paragraph(table: pd.DataFrame) -> str:
     named = named.assign(rate=named["flagged"] / named["n"])
 
     def counts(detector: str, transport: str, shape: str = "") -> str:
-        rows = named[(named["detector"] == detector) & (named["transport"] == transport) & (named["shape"] == shape)]
-        return "; ".join(f"{int(r['flagged'])} of {int(r['n'])}" for _, r in rows.iterrows()) or wording.NO_CELL
+        rows = named[
+            (named["detector"] == detector) & (named["transport"] == transport) & (named["shape"] == shape)
+        ]
+        return (
+            "; ".join(f"{int(r['flagged'])} of {int(r['n'])}" for _, r in rows.iterrows()) or wording.NO_CELL
+        )
 
     suspicious = sorted(
-        table[(table["transport"] == "btls_basic") & (table["flagged"] > 0) & table["detector"].isin(STAND_INS)][
-            "detector"
-        ].unique()
+        table[
+            (table["transport"] == "btls_basic") & (table["flagged"] > 0) & table["detector"].isin(STAND_INS)
+        ]["detector"].unique()
     )
+    suspected = wording.rate(table, detector="union", transport="btls_basic", shape="rechunk")
     return (
         f"Together {len(STAND_INS)} stand-ins name {counts('union', 'clear')} clear-text flows, "
         f"{counts('union', 'mse_rc4')} MSE/PE flows with RC4 (without Tstat's rule "
         f"{counts('union_without_tstat', 'mse_rc4')}), {counts('union', 'utp_mse')} flows of MSE/PE inside uTP, "
         f"{counts('union', 'ssl_torrent')} of SSL torrents, {counts('union', 'btls_basic', 'rechunk')} of btls in its "
         f"default shape and {counts('union', 'cover')} cover flows. Suspicions without a name on btls are raised by: "
-        f"{', '.join(suspicious) or 'none'} ({wording.rate(table, detector='union', transport='btls_basic', shape='rechunk')} "
+        f"{', '.join(suspicious) or 'none'} ({suspected} "
         f"in the default shape, and {wording.rate(table, detector='union', transport='cover')} cover flows)."
     )
-
-

@@ -20,8 +20,8 @@ KEY_BYTES, MOST_PADDING_BYTES = 96, 512  # MSE/PE: 768-bit public key, PadA and 
 PUBLISHED = {"paper": "99.72 % +- 0.1"}
 CAPTION = (
     "Share of flows in % that each filter would act on. °: it names nothing, it blocks what looks like noise. –: the "
-    "rule applies to no flow of the row. fet: the paper's reading; sampled: looks at 26.3 % of connections; residual: and "
-    "blocks the triple of a hit for 180 s; fet_any: any reading."
+    "rule applies to no flow of the row. fet: the paper's reading; sampled: looks at 26.3 % of connections; residual: "
+    "and blocks the triple of a hit for 180 s; fet_any: any reading."
 )
 LIMITS = (
     "The rule alone: the deployed system also looks only at some ranges of addresses, and btls is exempt for its first "
@@ -94,7 +94,9 @@ def _any(judged: pd.DataFrame) -> pd.DataFrame:
     readings = judged[judged["detector"].isin(names)]
     strongest = readings.assign(hit=readings["verdict"].map({"flagged": 2, "other": 1}).fillna(0))
     best = strongest.sort_values(["row", "hit"], kind="stable").groupby("row").tail(1)
-    return best.assign(detector="fet_any", version="1", why=best["detector"] + ": " + best["why"]).drop(columns="hit")
+    return best.assign(detector="fet_any", version="1", why=best["detector"] + ": " + best["why"]).drop(
+        columns="hit"
+    )
 
 
 def _exempted(judged: pd.DataFrame, material: Material) -> pd.DataFrame:
@@ -115,11 +117,12 @@ def _paragraph(table: pd.DataFrame, known: pd.DataFrame) -> str:
     first = known.iloc[0]
     tries = int(np.ceil(np.log(0.05) / np.log(1 - SAMPLED)))
     return (
-        f"The paper's reading flags {of('fet', 'mse_rc4')} MSE/PE flows with RC4, {of('fet', 'btls_basic', 'rechunk')} btls flows "
-        f"and {of('fet', 'cover')} cover flows; of {first['n']} generated first messages it flags {first['rate']:.2%} "
-        f"(published: 99.72 %). Any reading flags {of('fet_any', 'btls_basic', 'rechunk')} btls flows and "
-        f"{of('fet_any', 'clear')} clear-text ones. Behind the deployed sampler {of('fet_sampled', 'mse_rc4')} MSE/PE flows are hit, so that "
-        f"{tries} independent tries are hit with 95 % probability. The entropy test flags {of('entropy', 'mse_rc4')} MSE/PE flows, "
-        f"{of('entropy', 'btls_basic', 'rechunk')} btls flows and {of('entropy', 'cover')} cover flows: post-quantum key "
-        f"shares make a ClientHello look like noise to it, whoever sends it."
+        f"The paper's reading flags {of('fet', 'mse_rc4')} MSE/PE flows with RC4, "
+        f"{of('fet', 'btls_basic', 'rechunk')} btls flows and {of('fet', 'cover')} cover flows; of {first['n']} "
+        f"generated first messages it flags {first['rate']:.2%} (published: 99.72 %). Any reading flags "
+        f"{of('fet_any', 'btls_basic', 'rechunk')} btls flows and {of('fet_any', 'clear')} clear-text ones. Behind the "
+        f"deployed sampler {of('fet_sampled', 'mse_rc4')} MSE/PE flows are hit; at 26.3 % a client that tries {tries} "
+        f"times independently is hit with 95 % probability. The entropy test flags {of('entropy', 'mse_rc4')} MSE/PE "
+        f"flows, {of('entropy', 'btls_basic', 'rechunk')} btls flows and {of('entropy', 'cover')} cover flows: "
+        f"post-quantum key shares make a ClientHello look like noise to it, whoever sends it."
     )

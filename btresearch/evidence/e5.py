@@ -23,12 +23,13 @@ BROWSERS = ("chrome", "chromium", "firefox", "safari")
 GROUP = ["capture", "class", "transport", "shape", "who"]
 CAPTION = (
     "Left: share of a row's flows whose JA4 some cover kind (other than the row's own) sends too: its company in "
-    "this corpus (light: JA4 without its first part, which tells SNI and ALPN). Right: sizes of the ClientHello, a mark a flow; orange: tls_fingerprint would act on it."
+    "this corpus (light: JA4 without its first part, which tells of SNI and ALPN). "
+    "Right: sizes of the ClientHello, a mark a flow; orange: tls_fingerprint would act on it."
 )
 LIMITS = (
     "An anonymity set here is a set of programs of this lab; how many people send a fingerprint is not known from "
-    "it. Browsers other than Chromium are imitated by curl_cffi, and btls's hello by uTLS: a difference between the two "
-    "imitations is not one between btls and Chrome. JA3 is of little use against stacks that permute their "
+    "it. Browsers other than Chromium are imitated by curl_cffi, and btls's hello by uTLS: a difference between the "
+    "two imitations is not one between btls and Chrome. JA3 is of little use against stacks that permute their "
     "extensions, as Chrome does: each flow has its own."
 )
 
@@ -103,7 +104,9 @@ def _company(hellos: pd.DataFrame, one: str) -> pd.Series[int]:
     cover = hellos[hellos["class"] == "cover"]
     senders = {value: set(group) for value, group in cover.groupby(one)["who"]}
     pairs = zip(hellos[one], hellos["who"], strict=True)
-    return pd.Series([len(senders.get(value, set()) - {who}) for value, who in pairs], index=hellos.index, dtype=int)
+    return pd.Series(
+        [len(senders.get(value, set()) - {who}) for value, who in pairs], index=hellos.index, dtype=int
+    )
 
 
 def _rows(hellos: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +130,10 @@ def _rows(hellos: pd.DataFrame) -> pd.DataFrame:
 
 def _flagged(group: pd.DataFrame) -> dict[str, Any]:
     row = measured(group["acted"].to_numpy(bool), group["session"].to_numpy(dtype=object), seed=0)
-    return {"flagged": row["hits"], **{k: row[k] for k in ("rate", "low", "high", "session_low", "session_high")}}
+    return {
+        "flagged": row["hits"],
+        **{k: row[k] for k in ("rate", "low", "high", "session_low", "session_high")},
+    }
 
 
 def _values(hellos: pd.DataFrame) -> Measured:
@@ -138,7 +144,9 @@ def _values(hellos: pd.DataFrame) -> Measured:
     alone = ssl["company_ja4"] > 0
     low, high = (browsers["bytes"].min(), browsers["bytes"].max()) if len(browsers) else (np.nan, np.nan)
     within = btls["bytes"].between(low, high)
-    sizes = f"{btls['bytes'].min()} to {btls['bytes'].max()} B against {low} to {high} B of the cover's browsers"
+    sizes = (
+        f"{btls['bytes'].min()} to {btls['bytes'].max()} B against {low} to {high} B of the cover's browsers"
+    )
     return {
         "ja4-shared": _part(of_browsers, "flows send a JA4 that a browser in the cover sends"),
         "ja4-ssl-alone": _part(alone, "flows send a JA4 that some cover sends"),
@@ -173,7 +181,9 @@ def _stacks(hellos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(table: pd.DataFrame) -> pd.DataFrame:
-    who = (table["transport"] + " " + table["shape"]).str.strip().where(table["class"] == "bittorrent", "cover")
+    who = (
+        (table["transport"] + " " + table["shape"]).str.strip().where(table["class"] == "bittorrent", "cover")
+    )
     sizes = [f"{low} to {high}" for low, high in zip(table["bytes_min"], table["bytes_max"], strict=True)]
     return pd.DataFrame(
         {
@@ -201,7 +211,8 @@ def _paragraph(table: pd.DataFrame, rated: pd.DataFrame, values: Measured) -> st
         f"Without JA4's first part, which tells that there is no server name, {named:.0%} have company. "
         f"Of libtorrent's SSL torrents {values['ja4-ssl-alone'][2]}. Of btls's hellos, {values['hello-size'][2]}. "
         f"The rules act on {wording.rate(rated, transport='btls_basic', shape='rechunk')} btls flows, "
-        f"{wording.rate(rated, transport='ssl_torrent')} of SSL torrents and {wording.rate(rated, transport='cover')} cover flows."
+        f"{wording.rate(rated, transport='ssl_torrent')} of SSL torrents and "
+        f"{wording.rate(rated, transport='cover')} cover flows."
     )
 
 

@@ -81,7 +81,13 @@ def _by_list(flows: pd.DataFrame, infohashes: frozenset[bytes], name: str) -> pd
         for sni, c2s, s2c, packets, hello in zip(*(flows[column] for column in columns), strict=True)
     ]
     verdict = ["bittorrent" if why else "other" for why in found]
-    facts = {"detector": name, "version": InfohashScan().version, "score": 0.0, "verdict": verdict, "why": found}
+    facts = {
+        "detector": name,
+        "version": InfohashScan().version,
+        "score": 0.0,
+        "verdict": verdict,
+        "why": found,
+    }
     return pd.DataFrame({"row": flows.index, **facts})
 
 
@@ -91,7 +97,7 @@ def _random(count: int, seed: int) -> frozenset[bytes]:
 
 
 def straw_men(material: Material) -> pd.DataFrame:
-    """btls's hellos with a PSK made from their infohash, attacked with the corpus's list hidden among decoys.
+    """Hellos of btls with a PSK made from their infohash, attacked with the corpus's list hidden among decoys.
 
     Rows: the hellos with the PSK, and as a control the same hellos without one; `seconds_per_hello` is one core's.
     """
@@ -104,7 +110,10 @@ def straw_men(material: Material) -> pd.DataFrame:
         for hello, torrent in zip(btls["client_hello"], btls["truth_torrent"], strict=True)
     ]
     with_key = [(with_psk(hello, infohash), infohash) for hello, infohash in made]
-    rows = [_attack("btls with a PSK (straw man)", with_key, guesses), _attack("btls as proposed", made, guesses)]
+    rows = [
+        _attack("btls with a PSK (straw man)", with_key, guesses),
+        _attack("btls as proposed", made, guesses),
+    ]
     return pd.DataFrame(rows)
 
 
@@ -112,7 +121,9 @@ def _attack(what: str, hellos: list[tuple[bytes, bytes]], guesses: list[bytes]) 
     began_s = time.perf_counter()
     hits = [crack(hello, guesses) for hello, _ in hellos]
     took_s = time.perf_counter() - began_s
-    broken = sum(hit is not None and hit.infohash == infohash for hit, (_, infohash) in zip(hits, hellos, strict=True))
+    broken = sum(
+        hit is not None and hit.infohash == infohash for hit, (_, infohash) in zip(hits, hellos, strict=True)
+    )
     low, high = clopper_pearson(broken, len(hellos))
     return {
         "what": what, "n": len(hellos), "broken": broken, "low": low, "high": high, "list": len(guesses),
@@ -140,7 +151,8 @@ def _paragraph(table: pd.DataFrame, listed: int, said: str) -> str:
         f"Without a list the infohash shows in {of('infohash_places', 'clear')} clear-text flows and "
         f"{of('infohash_places', 'ssl_torrent')} flows of SSL torrents. A list of {listed} infohashes finds "
         f"{of('infohash_known', 'utp')} uTP flows in clear, {of('infohash_known', 'mse_plain')} MSE/PE flows whose "
-        f"payload is clear, {of('infohash_known', 'mse_rc4')} with RC4, {of('infohash_known', 'utp_mse')} of MSE/PE inside uTP, "
+        f"payload is clear, {of('infohash_known', 'mse_rc4')} with RC4, "
+        f"{of('infohash_known', 'utp_mse')} of MSE/PE inside uTP, "
         f"{of('infohash_known', 'btls_basic', 'rechunk')} btls flows in the default shape, "
         f"{of('infohash_known', 'btls_basic', 'none')} without re-chunking, and "
         f"{of('infohash_known', 'cover')} cover flows. In the straw man {said}."

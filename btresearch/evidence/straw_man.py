@@ -21,7 +21,9 @@ def with_psk(client_hello: bytes, psk: bytes) -> bytes:
     identity = len(IDENTITY).to_bytes(2, "big") + IDENTITY + bytes(4)
     offered = len(identity).to_bytes(2, "big") + identity
     binders_bytes = 2 + 1 + BINDER_BYTES
-    extension = PRE_SHARED_KEY.to_bytes(2, "big") + (len(offered) + binders_bytes).to_bytes(2, "big") + offered
+    extension = (
+        PRE_SHARED_KEY.to_bytes(2, "big") + (len(offered) + binders_bytes).to_bytes(2, "big") + offered
+    )
     covered = _grown(client_hello, len(extension) + binders_bytes) + extension
     return covered + (1 + BINDER_BYTES).to_bytes(2, "big") + bytes([BINDER_BYTES]) + _binder(psk, covered)
 
