@@ -16,11 +16,15 @@ from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from btresearch.detect.binder import crack
-from btresearch.detect.cells import blob, blobs, rows, text
+from btresearch.detect.cells import blob, blobs, text
 from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, other
+
+Bools = npt.NDArray[np.bool_]
 
 INFOHASH_BYTES = 20
 SNI = "sni"
@@ -70,7 +74,26 @@ PLACES = (
 )
 
 
-STEMS = (PROTOCOL, b"info_hash", b"urn:bt")  # every place in a stream has one of them: a quick look first
+# Every place in a stream holds one of these words. Looking for them four bytes at a time over many flows at once is
+# an order faster than searching each stream for whole literals.
+WORDS = np.frombuffer(b"Torr_hasurn:", "<u4")
+WORD_BYTES = 4
+CHUNK_HEADS = 64
+
+
+def promising(heads: list[bytes]) -> Bools:
+    """Which heads hold one of WORDS; the others have no place."""
+    found = np.zeros(len(heads), dtype=bool)
+    for at in range(0, len(heads), CHUNK_HEADS):
+        chunk = heads[at : at + CHUNK_HEADS]
+        ends = np.cumsum([len(head) for head in chunk])
+        data = np.frombuffer(b"".join(chunk) + bytes(2 * WORD_BYTES), np.uint8)
+        for shift in range(WORD_BYTES):
+            whole = (len(data) - shift) // WORD_BYTES * WORD_BYTES
+            words = data[shift : shift + whole].view("<u4")
+            hits = np.flatnonzero((words == WORDS[0]) | (words == WORDS[1]) | (words == WORDS[2]))
+            found[at + np.searchsorted(ends, hits * WORD_BYTES + shift, side="right")] = True
+    return found
 
 
 @dataclass(frozen=True)
@@ -157,7 +180,11 @@ class InfohashScan:
     def __call__(self, flows: pd.DataFrame) -> pd.DataFrame:
         """BitTorrent with the place and form, other, or abstain on a flow without any payload."""
         known = [Forms.of(infohash) for infohash in sorted(self.infohashes)]
-        return answers(flows.index, [_verdict(known, *row) for row in rows(flows, self.sees)])
+        look = np.logical_or(*(promising([blob(cell) for cell in flows[name]]) for name in HEADS))
+        verdicts = [
+            _verdict(known, *row) for row in zip(look, *(flows[name] for name in self.sees), strict=True)
+        ]
+        return answers(flows.index, verdicts)
 
 
 NO_PAYLOAD = abstain("no payload")
@@ -165,12 +192,18 @@ NONE_FOUND = other("no infohash in the server name or the stream heads")
 
 
 def _verdict(
-    known: list[Forms], sni: object, c2s: object, s2c: object, packets: object, hello: object
+    known: list[Forms],
+    look: bool,
+    sni: object,
+    c2s: object,
+    s2c: object,
+    packets: object,
+    hello: object,
 ) -> Verdict:
     name, heads = text(sni).encode(), (blob(c2s), blob(s2c))
     if not any((name, *heads)):
         return NO_PAYLOAD
-    finding = next(places(name, heads), "")
+    finding = next(places(name, heads if look else ()), "")
     if not finding and known:
         finding = next(matches(known, (name, *heads, GAP.join(blobs(packets))), blob(hello)), "")
     return bittorrent(finding) if finding else NONE_FOUND
@@ -178,7 +211,6 @@ def _verdict(
 
 def places(sni: bytes, heads: tuple[bytes, ...]) -> Iterator[str]:
     """Where protocols put an infohash."""
-    heads = tuple(head for head in heads if any(stem in head for stem in STEMS))
     for where, place, pattern, literal in PLACES:
         for part in (sni,) if where == SNI else heads:
             if literal in part and (match := pattern.search(part)):  # a plain search is the faster half

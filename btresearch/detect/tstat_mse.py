@@ -24,6 +24,7 @@ from btresearch.detect.contract import Verdict, abstain, answers, bittorrent, ot
 FIN, PSH, ACK = 0x01, 0x08, 0x10
 DH_BYTES = range(96, 608 + 1)  # 96-byte key and 0..512 bytes of padding
 MESSAGES = 2
+EARLY_PACKETS = 24
 OTHER_CLASSES = {b"SSH-": "SSH", b"HTTP/": "HTTP", b"GNUTELLA": "Gnutella"}
 ENTROPY_PACKETS = 4
 ENTROPY_BITS = 3.7  # of 4; exceeded by about 100 random samples with 99 % probability
@@ -59,6 +60,16 @@ def message_sizes(direction: int, dirs: list[int], lengths: list[int], flags: li
     return sizes
 
 
+def first_messages(frames: list[npt.NDArray[np.int64]]) -> tuple[list[int], list[int]]:
+    """Sizes of the first two messages each way, from directions, lengths and flags; mostly the first packets do."""
+    for limit in (EARLY_PACKETS, len(frames[0])):
+        cut = [column[:limit].tolist() for column in frames]
+        ours, theirs = message_sizes(1, *cut), message_sizes(-1, *cut)
+        if len(ours) == len(theirs) == MESSAGES:
+            break
+    return ours, theirs
+
+
 def dh_sized(sizes: list[int]) -> bool:
     """Whether the first message, or the first two together, fit a key with padding."""
     return bool(sizes) and (sizes[0] in DH_BYTES or sum(sizes) in DH_BYTES)
@@ -72,7 +83,7 @@ def nibble_entropies(data: bytes) -> tuple[float, float]:
 
 def _entropy(counts: npt.NDArray[np.int64], total: int) -> float:
     p = counts[counts > 0] / max(1, total)
-    return float(-(p * np.log2(p)).sum())
+    return float(-np.add.reduce(p * np.log2(p)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +108,7 @@ def _verdict(row: Row) -> Verdict:
         return abstain("the rule looks at TCP only")
     if not flag(row.handshake_seen):
         return abstain("the TCP handshake was not captured")
-    frames = [v.tolist() for v in vectors(row.pkt_dir, row.pkt_len, row.pkt_flags)]
-    ours, theirs = (message_sizes(way, *frames) for way in (1, -1))
+    ours, theirs = first_messages(vectors(row.pkt_dir, row.pkt_len, row.pkt_flags))
     if not ours or not theirs:
         return abstain("no whole message in both directions")
     if named := _other_class(row):

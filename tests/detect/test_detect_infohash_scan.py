@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 import numpy as np
 import pytest
 
-from btresearch.detect.infohash_scan import DETECTOR, InfohashScan
+from btresearch.detect.infohash_scan import DETECTOR, PLACES, InfohashScan, promising
 from tests.detect.wire import PEER_HANDSHAKE, flow, table
 
 INFOHASH = bytes.fromhex("6590369d57d9a4f068b73f5bced7222a487e8bef")
@@ -114,6 +114,17 @@ def test_a_handshake_inside_utp_and_a_v2_magnet_link():
 def test_a_v2_infohash_is_found_by_its_first_twenty_bytes():
     knowing = InfohashScan(infohashes=frozenset({V2}))
     assert ask(knowing, stream_head_c2s=b"x" + INFOHASH)[0] == "bittorrent"
+
+
+@pytest.mark.parametrize("at", range(9))
+@pytest.mark.parametrize("literal", [place.literal for place in PLACES if place.literal])
+def test_the_quick_look_misses_no_place(literal, at):
+    heads = [b"x" * at + literal, b"", literal[:3], b"y" * at, literal + b"z" * at, literal[-3:]]
+    assert promising(heads * 30).tolist() == [True, False, False, False, True, False] * 30
+
+
+def test_a_word_across_two_streams_belongs_to_the_first_at_most():
+    assert promising([b"ab_", b"hash", b"urn", b":"]).tolist()[1::2] == [False, False]
 
 
 def test_noise_and_silence():
