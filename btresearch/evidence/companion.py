@@ -145,4 +145,4 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def plain(text: str) -> str:
     """Text in which reStructuredText sees no markup."""
-    return re.sub(r"([\\*`|]|_(?!\w)|^-$)", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\*`|]|_(?![A-Za-z0-9])|^-$)", r"\\\1", " ".join(str(text).split()))

@@ -22,6 +22,7 @@ from btresearch.evidence.judge import judge, verdicts
 from btresearch.evidence.matrix import tally
 
 SEED = 20100727
+TEXTS = ("detector", "version", "verdict", "why")
 Say = Callable[[str], None]
 Measured = Mapping[str, tuple[float, int, str]]
 
@@ -124,7 +125,7 @@ def _verdicts(
     kept = cache / f"verdicts-{_digest(corpus, chosen)}.parquet" if cache else None
     if kept and kept.exists():
         say("verdicts: kept ones")
-        return pd.read_parquet(kept), ()
+        return pd.read_parquet(kept).astype(dict.fromkeys(TEXTS, object)), ()
     judged, skipped = verdicts(corpus, chosen, progress=lambda name: say(f"detector: {name}"))
     if kept and not skipped:  # a tool may be installed before the next run
         partial = kept.with_suffix(".partial")

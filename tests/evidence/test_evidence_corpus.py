@@ -13,7 +13,7 @@ import pytest
 from btresearch import flow
 from btresearch.capture import Capture, read_labels, sha256_of, write_labels
 from btresearch.errors import InputError
-from btresearch.evidence import e1
+from btresearch.evidence import e1, gather
 from btresearch.evidence.corpus import claims_of, load
 
 SAMPLES = Path(__file__).parents[2] / "captures"
@@ -157,7 +157,7 @@ def test_a_faulty_capture_is_refused_and_named(
 
 def test_the_report_names_the_refused_capture(folder: Path) -> None:
     drops(folder / BAD)
-    notes = e1.evidence(folder, detectors=["fet"]).notes
+    notes = e1.evidence(gather(folder, detectors=["fet"])).notes
     assert f"capture refused: {BAD}: 7 packets were dropped" in notes
 
 

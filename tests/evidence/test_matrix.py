@@ -7,9 +7,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from btresearch.evidence import claims, figure, report
+from btresearch.evidence import claims, figure, files, report
 from btresearch.evidence.corpus import Corpus
-from btresearch.evidence.e1 import write
 from btresearch.evidence.evidence import Evidence
 from btresearch.evidence.judge import protocol_name
 from btresearch.evidence.matrix import COLUMNS, matrix, pooled, tally
@@ -169,8 +168,12 @@ def test_written_report_is_one_file_that_says_it_all(
         {"x": "1"},
         7,
         ("one note",),
+        paragraph="in a <word>",
+        tables={"Beside: more": table.head(2)},
+        canvas=figure.figure(table),
     )
-    drawn = write(found, tmp_path)
+    drawn = files.save(found, tmp_path)
+    report.write([drawn], tmp_path / "index.html")
     page = (tmp_path / "index.html").read_text()
     assert "data:image/png;base64," in page
     assert "a &lt;title&gt;" in page
@@ -181,7 +184,10 @@ def test_written_report_is_one_file_that_says_it_all(
     assert len(pd.read_parquet(tmp_path / "E1.parquet")) == len(table)
     assert drawn._repr_html_().count("<li>") == 2 * len(claims.load(group="E1"))  # wire and packetised
     assert "<title>" not in drawn._repr_html_()
-    assert report.page(drawn) == page
+    assert "in a &lt;word&gt;" in page
+    assert page.index("Predicted and found") < page.index('<h2 id="E1">')
+    assert len(pd.read_csv(tmp_path / "E1-beside.csv")) == 2
+    assert report.page([drawn]) == page
 
 
 def test_figure_is_reproducible(corpus: Corpus, verdicts: pd.DataFrame, tmp_path) -> None:
