@@ -22,7 +22,7 @@ from btresearch.evidence.judge import judge, verdicts
 from btresearch.evidence.matrix import tally
 
 SEED = 20100727
-TEXTS = ("detector", "version", "verdict", "why")
+TEXTS = ("verdict", "why")
 Say = Callable[[str], None]
 Measured = Mapping[str, tuple[float, int, str]]
 
