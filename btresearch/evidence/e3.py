@@ -77,8 +77,8 @@ def _answers(material: Material) -> pd.DataFrame:
     """How often nDPI names BitTorrent, raises a risk, or cannot say, with its own words."""
     truth = material.flows[["truth_transport", "truth_shape", "truth_class"]]
     asked = material.of(["ndpi"]).join(truth, on="row")
-    words = asked["why"].str.replace(r"^nDPI says ", "", regex=True).str.partition(" by ")[0]
-    risks = asked["why"].str.partition("; ")[2]
+    words = asked["why"].str.replace(r"^nDPI says ", "", regex=True).str.split(" by ").str[0]
+    risks = asked["why"].str.split("; ", n=1).str[1].fillna("")
     told = asked.assign(answer=asked["verdict"].map(NDPI_WORDS), label=words, risks=risks)
     keys = ["truth_class", "truth_transport", "truth_shape", "answer", "label", "risks"]
     counts = told.groupby(keys, sort=True).size().reset_index(name="flows")

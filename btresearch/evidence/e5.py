@@ -164,7 +164,7 @@ def _rules(judged: pd.DataFrame, material: Material) -> pd.DataFrame:
     truth = material.flows[["truth_class", "truth_transport", "truth_shape"]]
     parts = judged.join(truth, on="row").assign(rule=judged["why"].str.split("; ").str[1:]).explode("rule")
     parts = parts.dropna(subset="rule")
-    rule = parts["rule"].str.partition(" ")[0]
+    rule = parts["rule"].str.split(" ").str[0]
     keys = ["truth_class", "truth_transport", "truth_shape", "rule"]
     counts = parts.assign(rule=rule).groupby(keys, sort=True).size().reset_index(name="flows")
     return counts.rename(columns=lambda name: name.removeprefix("truth_"))
