@@ -11,7 +11,7 @@ from btresearch.evidence.matrix import matrix, merged, tally
 
 TITLE = "gateway stand-ins: named, suspected, or nothing to say"
 SIGNATURES = ("et_p2p", "ipp2p", "l7filter", "libprotoident", "proxy_sniff", "tshark", "wireshark")
-STAND_INS = ("ndpi", *SIGNATURES, "peer_table", "tstat_mse")
+STAND_INS = ("ndpi", "ndpi_reader", *SIGNATURES, "peer_table", "tstat_mse")
 UNIONS = {
     "union": STAND_INS,
     "union_signatures": (*SIGNATURES, "peer_table"),
