@@ -26,6 +26,14 @@ class Magnet:
     peers: tuple[tuple[str, int], ...] = ()
     length_bytes: int | None = None
     tls: str | None = field(default=None, repr=False)  # may hold the secret
+    infohash_v2: bytes | None = None
+
+    @property
+    def infohashes(self) -> tuple[bytes, ...]:
+        """The full infohashes, as keys are made of them: 20 bytes for v1, 32 for v2, both for a hybrid."""
+        v2_only = self.infohash_v2 is not None and self.infohash == self.infohash_v2[: len(self.infohash)]
+        v1 = () if v2_only else (self.infohash,)
+        return v1 if self.infohash_v2 is None else (*v1, self.infohash_v2)
 
     @classmethod
     def parse(cls, uri: str) -> Magnet:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Literal
 
 from btresearch.errors import InputError
 from btresearch.peer import bencode
@@ -37,8 +38,22 @@ class Torrent:
     info_bytes: bytes = field(repr=False)
     tls: Mapping[bytes, Value] | None = field(default=None, repr=False, hash=False)
     tls_bytes: bytes | None = field(default=None, repr=False)
+    infohash_v2: bytes | None = None
     root: Mapping[bytes, Value] = field(default_factory=dict, repr=False, hash=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def version(self) -> Literal[1, 2, 3]:
+        """1, 2 (BEP 52), or 3 for a hybrid of both."""
+        if self.infohash_v2 is None:
+            return 1
+        return 3 if self.pieces else 2
+
+    @property
+    def infohashes(self) -> tuple[bytes, ...]:
+        """The full infohashes, as keys are made of them: 20 bytes for v1, 32 for v2, both for a hybrid."""
+        v1 = (self.infohash,) if self.version != 2 else ()
+        return v1 if self.infohash_v2 is None else (*v1, self.infohash_v2)
 
     @property
     def total_bytes(self) -> int:
