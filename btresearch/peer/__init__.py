@@ -18,6 +18,7 @@ from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.fast import allowed_fast_set
 from btresearch.peer.handshake import Handshake
 from btresearch.peer.info import File
+from btresearch.peer.known import KnownPeer
 from btresearch.peer.layout import BLOCK_BYTES, Block, Layout
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.metadata import MetadataFetch
@@ -40,6 +41,7 @@ __all__ = [
     "ExtensionMessage",
     "File",
     "Handshake",
+    "KnownPeer",
     "Layout",
     "LocalProtocolError",
     "Magnet",

@@ -60,7 +60,7 @@ class Announcer:
             try:
                 answer = await self._announce(event)
                 event, failures = "", 0
-                self._swarm.add_peers(answer.peers)
+                self._swarm.add_peers(peer.address for peer in answer.peers)
             except TrackerError as error:
                 failures += 1
                 log.warning("tracker: %s", error)

@@ -17,7 +17,15 @@ from typing import Self
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from btresearch.peer import Address, AnnounceRequest, AnnounceResponse, RemoteProtocolError, announce, scrape
+from btresearch.peer import (
+    Address,
+    AnnounceRequest,
+    AnnounceResponse,
+    KnownPeer,
+    RemoteProtocolError,
+    announce,
+    scrape,
+)
 
 MAX_TORRENTS = 100_000
 MAX_PEERS_PER_TORRENT = 10_000
@@ -128,7 +136,9 @@ class TrackerServer:
         swarm.peers[address] = _Peer(said.peer_id, said.left == 0, self._now_ns())
         chosen, counts = self._choose(swarm, said, address), swarm.counts()
         return announce.encode_response(
-            AnnounceResponse(self.interval_s, tuple(chosen), counts[b"complete"], counts[b"incomplete"]),
+            AnnounceResponse(
+                self.interval_s, tuple(map(KnownPeer, chosen)), counts[b"complete"], counts[b"incomplete"]
+            ),
             peer_ids=None if said.compact else [peer.peer_id for peer in chosen.values()],
         )
 
