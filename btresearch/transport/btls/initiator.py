@@ -1,30 +1,35 @@
-"""The dialling end: Hello first, and no BitTorrent byte before the other end has proved the torrent."""
+"""The dialling end: Hello first, and no BitTorrent byte before the other end has proved what the level asks."""
 
 from __future__ import annotations
 
-from collections.abc import MutableSet
+from collections.abc import Callable, MutableSet
 from enum import Enum, auto
 
 from btresearch.transport.btls import hello
+from btresearch.transport.btls.chain import Leaf
 from btresearch.transport.btls.channel import Channel
+from btresearch.transport.btls.credential import Member
 from btresearch.transport.btls.engine import ClientFactory, channel_secrets
+from btresearch.transport.btls.exchange import Exchange
 from btresearch.transport.btls.keys import ChannelSecrets, TorrentKey
 from btresearch.transport.errors import LocalProtocolError, RemoteProtocolError
-from btresearch.transport.protocol import Bytes
+from btresearch.transport.protocol import Bytes, Entropy
 
 
 class _State(Enum):
     HANDSHAKE = auto()
     PROOF = auto()
+    MEMBERSHIP = auto()
     READY = auto()
     OVER = auto()
 
 
 class Initiator:
-    """One dialled btls connection (steps 1 and 4).
+    """One dialled btls connection (steps 1 and 4, and the exchange of level Full).
 
     `client` makes the TLS engine (`UtlsClient`, or `OpenSslClient` as marked fallback). `own_ekms` is shared
-    with the process' responders, which recognise a connection to self by it.
+    with the process' responders, which recognise a connection to self by it. Level Full needs `member`,
+    `entropy` and `now_s` (Unix time), and takes `pin`, the SPKI SHA-256 of the one leaf that may answer.
     """
 
     def __init__(
@@ -35,9 +40,18 @@ class Initiator:
         shape: str = "rechunk",
         sni: str | None = None,
         own_ekms: MutableSet[bytes] | None = None,
+        member: Member | None = None,
+        pin: bytes | None = None,
+        entropy: Entropy | None = None,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
+        if key.level == "full" and (member is None or entropy is None or now_s is None):
+            raise LocalProtocolError("btls: level full needs a member's credential, entropy and a clock")
         self.infohash: bytes | None = key.infohash
-        self._key = key
+        self.peer_leaf: Leaf | None = None
+        self._key, self._pin = key, pin
+        self._member, self._entropy, self._now_s = member, entropy, now_s
+        self._exchange: Exchange | None = None
         self._channel = Channel(client(sni), shape)
         self._engine = self._channel.engine
         self._own_ekms: MutableSet[bytes] = set() if own_ekms is None else own_ekms
@@ -52,8 +66,13 @@ class Initiator:
 
     @property
     def ready(self) -> bool:
-        """The responder's proof holds."""
+        """The responder's proof holds; at level Full, both authenticators."""
         return self._state is _State.READY
+
+    @property
+    def expires_s(self) -> float | None:
+        """When the other end's certificate, and with it the connection, ends (Unix time); None below Full."""
+        return None if self.peer_leaf is None else float(self.peer_leaf.not_after_s)
 
     @property
     def fallback(self) -> bool:
@@ -128,7 +147,9 @@ class Initiator:
 
     def _read(self) -> bytes:
         app = b"".join(self._engine.records())
-        return self._verify(app) if self._state is _State.PROOF else app
+        if self._state is _State.PROOF:
+            app = self._verify(app)
+        return self._authenticate(app) if self._state is _State.MEMBERSHIP else app
 
     def _verify(self, answer: bytes) -> bytes:
         self._answer += answer
@@ -143,7 +164,38 @@ class Initiator:
         if len(self._answer) < end:
             return b""
         self._own_ekms.discard(self._secrets.EKM)
-        self._state = _State.READY
-        self._channel.push(bytes(self._queue))
-        app, self._answer, self._queue = bytes(self._answer[end:]), bytearray(), bytearray()
+        app, self._answer = bytes(self._answer[end:]), bytearray()
+        self._begin_exchange()
+        if self._exchange is None:
+            self._open()
         return app
+
+    def _begin_exchange(self) -> None:
+        if self._key.level != "full" or self._member is None or self._entropy is None or self._now_s is None:
+            return
+        self._state = _State.MEMBERSHIP
+        self._exchange = Exchange.of(
+            "initiator",
+            self._engine,
+            self._key.infohash,
+            self._member,
+            entropy=self._entropy,
+            now_s=self._now_s,
+            pin=self._pin,
+        )
+
+    def _authenticate(self, app: bytes) -> bytes:
+        assert self._exchange is not None
+        self._channel.exchange(self._exchange, app)
+        self._channel.flush()
+        if not self._exchange.done:
+            return b""
+        self.peer_leaf = self._exchange.leaf
+        self._open()
+        return self._exchange.rest()
+
+    def _open(self) -> None:
+        self._state = _State.READY
+        self._engine.forget()
+        self._channel.push(bytes(self._queue))
+        self._queue.clear()

@@ -23,6 +23,7 @@ EKM_BYTES = 32
 LOOKUP_KEY_BYTES = 16
 LID_BYTES = 16
 PROOF_BYTES = 32
+DISCOVERY_ID_BYTES = 20
 SECRET_BYTES = 32
 INFOHASH_BYTES = (20, 32)
 
@@ -73,6 +74,11 @@ class TorrentKey:
     def lid(self) -> bytes:
         """LID = HKDF-Expand(SK, "lookup", 16)."""
         return hkdf_expand(self.SK, b"lookup", LID_BYTES)
+
+    @cached_property
+    def discovery_id(self) -> bytes:
+        """HKDF-Expand(SK, "discovery", 20): stands for the infohash on DHT and trackers, from `strict` on."""
+        return hkdf_expand(self.SK, b"discovery", DISCOVERY_ID_BYTES)
 
     def tag(self, K: bytes) -> bytes:
         """Name this torrent on the connection with lookup key K: AES-128-ECB(K, LID) XOR LID."""
