@@ -20,6 +20,7 @@ from btresearch.transport.btls import (
 )
 from tests.transport.btls.memory_keylog import MemoryKeyLog
 from tests.transport.link import seeded
+from tests.transport.ssl_peers import ssl_pair
 
 INFOHASH = hashlib.sha1(b"the torrent").digest()
 OTHER = hashlib.sha1(b"another torrent").digest()
@@ -58,6 +59,7 @@ PAIRS: dict[str, Callable[[], tuple[Transport, Transport]]] = {
     "clear": lambda: (Clear(), Clear()),
     "mse_rc4": lambda: _mse("rc4"),
     "mse_plain": lambda: _mse("plain"),
+    "ssl_torrent": ssl_pair,
     "btls_basic": lambda: (dial(), answer()),
     "btls_basic unshaped": lambda: (dial(shape="none"), answer(shape="none")),
     "btls_basic fallback": lambda: (dial(client="openssl"), answer()),
