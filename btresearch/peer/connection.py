@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from btresearch.peer import extension, handshake, wire
@@ -11,6 +11,7 @@ from btresearch.peer.bounds import check_block, check_index, text_of
 from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.events import Dropped, Event, ExtensionMessage
 from btresearch.peer.extension import ExtensionHandshake
+from btresearch.peer.fast import FastPieces
 from btresearch.peer.handshake import EXTENDED_BIT, FAST_BIT, HANDSHAKE_BYTES, Handshake
 from btresearch.peer.layout import Block, Layout
 from btresearch.peer.ledger import Ledger
@@ -82,10 +83,9 @@ class PeerConnection:
         self._reserved = (EXTENDED_BIT if extensions is not None else 0) | (FAST_BIT if fast else 0)
         self._extensions = {number: name for name, number in (extensions or {}).items()}
         self._ledger = Ledger()
-        self._offered = PieceSet(0)
+        self._offered, self._told = PieceSet(0), False
         self._remote_pieces = RemotePieces()
-        self._fast_from_peer: set[int] = set()
-        self._fast_to_peer: set[int] = set()
+        self._fast = FastPieces()
         self._local_phase = self._remote_phase = Phase.HANDSHAKE
         self._head = bytearray()
         self._framer = wire.Framer()
@@ -125,8 +125,8 @@ class PeerConnection:
 
     @property
     def allowed_while_choked(self) -> frozenset[int]:
-        """Pieces that the peer serves even while it chokes (BEP 6)."""
-        return frozenset(self._fast_from_peer)
+        """Pieces that the peer serves even while it chokes (BEP 6), or that it is expected to."""
+        return self._fast.open_to_us
 
     def bind(self, infohash: bytes, layout: Layout | None) -> None:
         """Choose the torrent of a responder that was opened with infohash=None."""
@@ -189,7 +189,7 @@ class PeerConnection:
             return
         self._send(Choke())
         self.am_choking = True
-        for block in [block for block in self.peer_requests if block.index not in self._fast_to_peer]:
+        for block in [block for block in self.peer_requests if block.index not in self._fast.offered]:
             self._turn_away(block)
 
     def unchoke(self) -> None:
@@ -211,9 +211,16 @@ class PeerConnection:
             self.am_interested = False
 
     def pieces(self, have: PieceSet) -> None:
-        """Say once, first, what this side has: have_all or have_none with BEP 6, else a bitfield if any."""
+        """Say once, first, what this side has: have_all or have_none with BEP 6, else a bitfield if any.
+
+        After `early_bitfield` it says what is new since.
+        """
         if self.remote is None:
             raise LocalProtocolError("the peer's handshake tells how to say it, and has not come yet")
+        if self._told:
+            for index in [index for index in have if index not in self._offered]:
+                self.have(index)
+            return
         self._offered = have.copy()
         if self.fast and have.count == 0:
             self._send(HaveNone())
@@ -222,6 +229,12 @@ class PeerConnection:
         elif have.count:
             self._send(Bitfield(have.pack()))
 
+    def early_bitfield(self, have: PieceSet) -> None:
+        """Say what this side has before the peer has spoken, as a bitfield, which any peer understands."""
+        if have.count:
+            self._send(Bitfield(have.pack()))
+            self._offered, self._told = have.copy(), True
+
     def have(self, index: int) -> None:
         """Piece `index` has been checked and may be requested."""
         self._offered.add(index)
@@ -229,7 +242,7 @@ class PeerConnection:
 
     def request(self, block: Block) -> None:
         """Ask for a block that the peer has; while it chokes, only of `allowed_while_choked`."""
-        if self.peer_choking and block.index not in self._fast_from_peer:
+        if self.peer_choking and block.index not in self._fast.open_to_us:
             raise LocalProtocolError(f"request for piece {block.index} while choked")
         if block in self.requested:
             raise LocalProtocolError(f"{block} was requested already")
@@ -265,7 +278,12 @@ class PeerConnection:
     def allowed_fast(self, index: int) -> None:
         """Serve piece `index` even while choking (BEP 6)."""
         self._send(AllowedFast(index))
-        self._fast_to_peer.add(index)
+        self._fast.offered.add(index)
+
+    def expect_fast(self, indices: Iterable[int]) -> None:
+        """Ask for these pieces even while choked, before the peer allows it: it is expected to (BEP 6)."""
+        if self.fast:
+            self._fast.expect(indices)
 
     def extended_handshake(self, fields: Mapping[bytes, Encodable]) -> None:
         """Send the BEP 10 handshake; `extension.handshake_fields` builds its dictionary."""
@@ -360,9 +378,12 @@ class PeerConnection:
         check_block(self.layout, block)
         if block in self.peer_requests:
             return
-        choked = self.am_choking and block.index not in self._fast_to_peer
-        # a request may have crossed a choke on its way: that is nobody's fault
-        if choked or len(self.peer_requests) >= MAX_PEER_REQUESTS or self.layout is None:
+        # a request may have crossed a choke on its way, or be a guess at the set: that is nobody's fault
+        if (
+            len(self.peer_requests) >= MAX_PEER_REQUESTS
+            or self.layout is None
+            or (self.am_choking and not self._fast.admit(block))
+        ):
             self._turn_away(block)
         elif block.index not in self._offered:
             raise RemoteProtocolError(f"request for a piece that was not offered: {text_of(block)}")
@@ -380,6 +401,8 @@ class PeerConnection:
         waited = self._ledger.settle(message.block)
         if waited is None:
             raise RemoteProtocolError(f"reject of what was not requested: {text_of(message.block)}")
+        if self.peer_choking:
+            self._fast.refused(message.index)
         if waited:
             events.append(message)
 
@@ -389,8 +412,7 @@ class PeerConnection:
 
     def _on_allowed_fast(self, message: AllowedFast, events: list[Event]) -> None:
         check_index(self.layout, message.index)
-        if len(self._fast_from_peer) < MAX_PEER_REQUESTS:
-            self._fast_from_peer.add(message.index)
+        if self._fast.grant(message.index):
             events.append(message)
 
     def _on_extended(self, message: Extended, events: list[Event]) -> None:

@@ -59,6 +59,7 @@ class Link(asyncio.Protocol):
         self.coalesces = True
         self.heard_ns = time.monotonic_ns()
         self.remote_address = Address("", 0)
+        self.local_host = ""
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tap = tap
         self._socket: asyncio.Transport | None = None
@@ -79,6 +80,8 @@ class Link(asyncio.Protocol):
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = transport.get_extra_info("peername") or ("", 0)
         self.remote_address = Address.of(peer[0], peer[1])
+        own = transport.get_extra_info("sockname") or ("", 0)
+        self.local_host = Address.of(own[0], own[1]).host
         self._guard(self._start)
 
     def data_received(self, data: bytes) -> None:

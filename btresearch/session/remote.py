@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from btresearch.peer import extension, metadata
+from btresearch.peer import extension, metadata, opening
 from btresearch.peer.address import Address
 from btresearch.peer.bencode import Encodable
 from btresearch.peer.choker import Candidate
@@ -70,8 +70,11 @@ class Remote:
 
     def on_ready(self) -> None:
         """The transport is through: an initiator, or a responder whose torrent is proven, speaks."""
-        self.connection.handshake()
-        self.pump()
+        opening.speak(self.connection, self.swarm.have)
+        if self.connection.initiator and self._responder_spoke_first:
+            self.touch()  # its handshake follows in the same read: one record answers it all
+        else:
+            self.pump()
 
     def on_data(self, data: bytes) -> None:
         """Bytes from the peer."""
@@ -79,7 +82,7 @@ class Remote:
             # On its own: what follows in the same read may only be answered after our own handshake.
             head, data = data[: self._handshake_missing], data[self._handshake_missing :]
             self._handshake_missing -= len(head)
-            self._feed(head)
+            self._feed(head, last=not (data and self._responder_spoke_first))
         if data and not self.closed:
             self._feed(data)
 
@@ -92,7 +95,7 @@ class Remote:
         self.closed = True
         self.swarm.lost(self, reason)
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes, *, last: bool = True) -> None:
         try:
             events = self.connection.receive(data)
         except RemoteProtocolError as error:
@@ -102,7 +105,7 @@ class Remote:
             self._react(events)
         except LocalProtocolError as error:
             self.swarm.drop(self, f"own fault: {error}", fault=False)
-        if not self.closed:
+        if last and not self.closed:
             self.pump()
 
     def _react(self, events: list[Event]) -> None:
@@ -287,12 +290,21 @@ class Remote:
         if refusal:
             self.swarm.drop(self, refusal, fault=False)
             return
-        if not self.connection.established:
-            self.connection.handshake()
-        self.connection.pieces(self.swarm.have)
-        if self.connection.extended:
-            self.connection.extended_handshake(self._extension_fields())
+        opening.answer(
+            self.connection, self.swarm.have, self._extension_fields(), peer_host=self.address.host
+        )
+        if self.connection.initiator and self._responder_spoke_first:
+            opening.expect(self.connection, self._own_host)
         self.swarm.established(self)
+
+    @property
+    def _responder_spoke_first(self) -> bool:
+        return self.link is not None and self.link.transport.name.startswith("btls")
+
+    @property
+    def _own_host(self) -> str:
+        own = "" if self.link is None else self.link.local_host
+        return opening.seen_as(own, self.address.host, self.swarm.external_host)
 
     def _extension_fields(self) -> Mapping[bytes, Encodable]:
         torrent = self.swarm.torrent

@@ -45,6 +45,7 @@ class Swarm:
         loop = asyncio.get_running_loop()
         self.node, self.infohash, self.torrent = node, infohash, torrent
         self.content: Download | None = None
+        self.external_host = ""  # this side as a tracker sees it (BEP 24)
         self.remotes: set[Remote] = set()
         self.dialer = Dialer()
         self.banned: dict[str, str] = {}  # host -> why
