@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from btresearch.errors import InputError
 from btresearch.peer import bencode, filenames
 from btresearch.peer.bencode import Document, Value
+from btresearch.peer.tls_info import TlsInfo
 
 MAX_INFO_BYTES = 16 * 1024 * 1024
 """Of an info dictionary, from a file or from a peer; 800,000 pieces fit."""
@@ -40,8 +41,7 @@ class Info:
     pieces: bytes
     files: tuple[File, ...]
     private: bool
-    tls: Mapping[bytes, Value] | None
-    tls_bytes: bytes | None
+    tls_info: TlsInfo | None
     warnings: tuple[str, ...]
 
 
@@ -67,15 +67,13 @@ class _InfoReader:
         self._judge_paths(files)
         piece_length_bytes = self._integer(b"piece length", 1, MAX_PIECE_LENGTH_BYTES)
         pieces = self._pieces(files, piece_length_bytes)
-        tls = self._fields.get(b"tls")
         return Info(
             name=name,
             piece_length_bytes=piece_length_bytes,
             pieces=pieces,
             files=files,
             private=self._fields.get(b"private") == 1,
-            tls=tls if isinstance(tls, dict) else None,
-            tls_bytes=self._raw(b"tls") if isinstance(tls, dict) else None,
+            tls_info=self._tls(),
             warnings=tuple(self._warnings(files))[:MAX_WARNINGS],
         )
 
@@ -144,6 +142,11 @@ class _InfoReader:
             yield clash
         parts = dict.fromkeys(part for path in stored for part in path)
         yield from (text for part in parts if (text := filenames.remark(part)))
+
+    def _tls(self) -> TlsInfo | None:
+        if b"tls" not in self._fields:
+            return None
+        return TlsInfo.parse(self._fields[b"tls"], self._raw(b"tls"), f"{self._source}: info")
 
     def _integer(self, key: bytes, low: int, high: int) -> int:
         value = self._fields.get(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -13,10 +13,12 @@ from btresearch.peer import bencode
 from btresearch.peer.bencode import Encodable, Value
 from btresearch.peer.info import MAX_INFO_BYTES, File, Info, read_info
 from btresearch.peer.layout import Layout
+from btresearch.peer.tls_info import TlsInfo
 
 HASH_BYTES = 20
 MAX_TRACKERS = 1000
 MAX_URL_BYTES = 4096
+POLICY_KEY, SECRET_KEY = b"tls", b"tls secret"
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Torrent:
     """What a .torrent file says. A single-file torrent has one File whose path is (name,).
 
     Paths of a multi-file torrent begin with its name: join `path` to the output folder and nothing else.
-    `tls` is the info dictionary's `tls`, `tls_bytes` its raw bencoding; `root` holds the other keys of the
-    file beside `info`, kept as they came. `warnings` are one-line remarks for the person who opened it.
+    `tls_info` is the info dictionary's `tls`: None at level Basic. `root` holds the other keys of the file
+    beside `info`, kept as they came. `warnings` are one-line remarks for the person who opened it.
     """
 
     infohash: bytes
@@ -36,8 +38,7 @@ class Torrent:
     private: bool
     announce: tuple[tuple[str, ...], ...]
     info_bytes: bytes = field(repr=False)
-    tls: Mapping[bytes, Value] | None = field(default=None, repr=False, hash=False)
-    tls_bytes: bytes | None = field(default=None, repr=False)
+    tls_info: TlsInfo | None = field(default=None, repr=False)
     infohash_v2: bytes | None = None
     root: Mapping[bytes, Value] = field(default_factory=dict, repr=False, hash=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
@@ -98,12 +99,13 @@ class Torrent:
         piece_length_bytes: int,
         announce: Sequence[Sequence[str]] = (),
         private: bool = False,
-        tls: Mapping[bytes, Encodable] | None = None,
+        tls: TlsInfo | None = None,
+        secret: bytes | None = None,
     ) -> Torrent:
         """From hashes that the caller has computed; `session.torrent_file.create(path)` reads a disk.
 
         `files` are (path parts below `name`, length in bytes); one entry with no parts is a single file.
-        Raises InputError for what `load` would refuse.
+        `secret` is kept for `dump(with_secret=True)`. Raises InputError for what `load` would refuse.
         """
         info: dict[bytes, Encodable] = {b"name": name, b"piece length": piece_length_bytes, b"pieces": pieces}
         if len(files) == 1 and not files[0][0]:
@@ -113,12 +115,32 @@ class Torrent:
         if private:
             info[b"private"] = 1
         if tls is not None:
-            info[b"tls"] = tls
-        return cls.from_info(bencode.encode(info), announce=announce)
+            info[b"tls"] = bencode.Raw(tls.encode())
+        torrent = cls.from_info(bencode.encode(info), announce=announce)
+        return torrent if secret is None else replace(torrent, root={SECRET_KEY: secret})
 
-    def dump(self) -> bytes:
-        """The .torrent file; the info dictionary goes out as the bytes that it was read from."""
-        root: dict[bytes, Encodable] = dict(self.root)
+    @property
+    def secret(self) -> bytes | None:
+        """What the file says the secret is; to be held against `tls_info.commit`."""
+        secret = self.root.get(SECRET_KEY)
+        return secret if isinstance(secret, bytes) else None
+
+    @property
+    def requires_tls(self) -> bool:
+        """Whether TLS is a must: above level Basic, or because the file's own `tls` dictionary asks for it.
+
+        That dictionary is not covered by the infohash: it can raise the policy and nothing else.
+        """
+        wish = self.root.get(POLICY_KEY)
+        return self.tls_info is not None or (isinstance(wish, dict) and wish.get(b"require") == 1)
+
+    def dump(self, *, with_secret: bool = False) -> bytes:
+        """The .torrent file; the info dictionary goes out as the bytes that it was read from.
+
+        What stands beside it about TLS, the secret above all, goes out only `with_secret`.
+        """
+        private = () if with_secret else (POLICY_KEY, SECRET_KEY)
+        root: dict[bytes, Encodable] = {key: self.root[key] for key in self.root if key not in private}
         if self.announce:
             root[b"announce"] = self.announce[0][0]
         if sum(map(len, self.announce)) > 1:
@@ -169,8 +191,7 @@ def _build(
         private=info.private,
         announce=announce,
         info_bytes=info_bytes,
-        tls=info.tls,
-        tls_bytes=info.tls_bytes,
+        tls_info=info.tls_info,
         root=root,
         warnings=tuple(dict.fromkeys(warnings + info.warnings)),
     )

@@ -40,7 +40,7 @@ MAX_INLINE_LOOKUP = 1000
 
 def require_basic(source: Torrent | Magnet) -> None:
     """Raises InputError for a torrent above level Basic: speaking anything less for it would betray it."""
-    if source.tls is not None:
+    if (source.tls_info if isinstance(source, Torrent) else source.tls) is not None:
         name = printable(source.name or source.infohash.hex(), 100)
         raise InputError(
             name, "a torrent of btls level basic; this one requires more, which is not implemented"
