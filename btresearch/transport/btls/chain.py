@@ -156,6 +156,8 @@ def _check_leaf(leaf: x509.Certificate) -> None:
     purposes = _extension(leaf, x509.ExtendedKeyUsage)
     if purposes is None or list(purposes.value) != [ExtendedKeyUsageOID.CLIENT_AUTH]:
         raise _refused("leaf's purpose is not clientAuth alone")
+    if scheme_of(leaf.public_key()) is None:
+        raise _refused("leaf's key has no scheme of level full")
     if len(leaf.subject.rdns) > 0:
         raise _refused("leaf has a subject")
 
@@ -189,4 +191,4 @@ def _extension(certificate: x509.Certificate, kind: type[_E]) -> x509.Extension[
 
 
 def _refused(why: str) -> RemoteProtocolError:
-    return RemoteProtocolError(f"btls: the certificate {why}")
+    return RemoteProtocolError(f"btls: certificate: {why}")
