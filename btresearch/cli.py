@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btresearch import __version__, cli_bench, cli_transfer
+from btresearch import __version__, cli_bench, cli_member, cli_transfer
 from btresearch.errors import BtresearchError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 app.add_typer(cli_transfer.app)
 app.add_typer(cli_bench.app, name="bench")
+app.add_typer(cli_member.app, name="member")
 
 INTERRUPTED = 128 + signal.SIGINT
 ROWS_ON_SCREEN = 40  # more verdicts than this are summed up
