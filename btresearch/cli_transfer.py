@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from btresearch.peer import Magnet, Torrent
     from btresearch.session import Progress
+    from btresearch.transport.ssl_torrent import PeerCertificate
 
 app = typer.Typer()
 torrent_app = typer.Typer(help="Make and read .torrent files and magnet links.", no_args_is_help=True)
@@ -31,6 +32,13 @@ PortOption = Annotated[int, typer.Option(min=0, max=65535, help="TCP port to lis
 LimitOption = Annotated[
     int, typer.Option(min=0, metavar="BYTES", help="Upload at most this much a second; 0: no limit.")
 ]
+SslCertificateOption = Annotated[
+    Path | None, typer.Option("--ssl-certificate", help="SSL torrents: this peer's chain in PEM, own first.")
+]
+SslKeyOption = Annotated[Path | None, typer.Option("--ssl-key", help="SSL torrents: its private key in PEM.")]
+SslPortOption = Annotated[
+    int, typer.Option(min=0, max=65535, help="SSL torrents: the TCP port to listen on; 0: any free one.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON objects on standard output, one a line.")]
 
 DEFAULT_TRANSPORTS = "btls_basic,mse_rc4,mse_plain,clear"
@@ -47,6 +55,9 @@ def torrent_create(
     private: Annotated[
         bool, typer.Option("--private", help="Only the trackers may name peers (BEP 27).")
     ] = False,
+    ssl_cert: Annotated[
+        Path | None, typer.Option(help="Make it an SSL torrent as libtorrent's: its authority, in PEM.")
+    ] = None,
 ) -> None:
     """Hash a file or folder into a .torrent file.
 
@@ -62,6 +73,10 @@ def torrent_create(
             private=private,
             progress=lambda done, total: update(done, total, ""),
         )
+    if ssl_cert is not None:
+        from btresearch.session.ssl_port import with_authority
+
+        torrent = with_authority(torrent, ssl_cert)
     out.write_bytes(torrent.dump())
     typer.echo(torrent.infohash.hex())
 
@@ -130,6 +145,9 @@ def seed(
     shape: ShapeOption = "rechunk",
     peer: PeerOption = None,
     limit_up: LimitOption = 0,
+    ssl_certificate: SslCertificateOption = None,
+    ssl_key: SslKeyOption = None,
+    ssl_port: SslPortOption = 0,
     verify: Annotated[bool, typer.Option(help="Hash the content before serving it.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -153,6 +171,8 @@ def seed(
                     shape=shape,
                     peers=_peers(peer),
                     upload_bytes_per_s=limit_up or None,
+                    ssl_certificate=_certificate(ssl_certificate, ssl_key),
+                    ssl_listen_port=ssl_port,
                     verify=verify,
                     stop=stop,
                     report=report,
@@ -178,6 +198,9 @@ def get(
     transport: TransportOption = DEFAULT_TRANSPORTS,
     shape: ShapeOption = "rechunk",
     limit_up: LimitOption = 0,
+    ssl_certificate: SslCertificateOption = None,
+    ssl_key: SslKeyOption = None,
+    ssl_port: SslPortOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Download a torrent; what an earlier run left in the folder is used.
@@ -197,6 +220,8 @@ def get(
                 shape=shape,
                 peers=_peers(peer),
                 upload_bytes_per_s=limit_up or None,
+                ssl_certificate=_certificate(ssl_certificate, ssl_key),
+                ssl_listen_port=ssl_port,
                 report=report,
             )
         )
@@ -226,12 +251,37 @@ def tracker(
     interval: Annotated[
         int, typer.Option(min=5, help="Seconds between announces that peers are told.")
     ] = 120,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="HTTPS, members only, with their certificates (level full).")
+    ] = False,
+    state: Annotated[Path | None, typer.Option(help="With --secure: folder of members and CA.")] = None,
+    cert: Annotated[
+        Path | None, typer.Option(help="With --secure: certificate chain in PEM; else self-made.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="With --secure: the private key of --cert.")] = None,
+    origin: Annotated[
+        str | None, typer.Option(help="With --secure: https://NAME:PORT as clients reach it.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a small HTTP tracker until Ctrl-C; prints its announce URL.
+    """Run a small tracker until Ctrl-C; prints its announce URL.
 
     Example: btresearch tracker --host 127.0.0.1 --port 6969
     """
+    if secure:
+        from btresearch import cli_member
+
+        cli_member.serve(
+            state,
+            host=host or "0.0.0.0",
+            port=port,
+            interval_s=interval,
+            cert=cert,
+            key=key,
+            origin=origin,
+            as_json=as_json,
+        )
+        return
     from btresearch.session import TrackerServer, loop
 
     server = TrackerServer(host=host or "0.0.0.0", port=port, interval_s=interval)
@@ -251,6 +301,15 @@ def _load(source: str) -> Torrent | Magnet:
     from btresearch.peer import Magnet, Torrent
 
     return Magnet.parse(source) if source.lower().startswith("magnet:") else Torrent.load(Path(source))
+
+
+def _certificate(chain: Path | None, key: Path | None) -> PeerCertificate | None:
+    from btresearch.errors import InputError
+    from btresearch.session.ssl_port import load_certificate
+
+    if (chain is None) != (key is None):
+        raise InputError("--ssl-certificate", "--ssl-key with it: an SSL torrent takes both")
+    return None if chain is None or key is None else load_certificate(chain, key)
 
 
 def _names(transports: str) -> list[str]:

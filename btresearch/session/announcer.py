@@ -84,7 +84,7 @@ class Announcer:
             AnnounceRequest(
                 infohash=self._swarm.infohash,
                 peer_id=self._node.peer_id,
-                port=self._node.port,
+                port=self._node.port_of(self._swarm.infohash),
                 uploaded=self._swarm.up.total_bytes,
                 downloaded=self._swarm.down.total_bytes,
                 left=left,

@@ -35,9 +35,10 @@ log = logging.getLogger(__name__)
 class Listener:
     """The listening socket and the connections that are still undecided."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, greet: Callable[[Listener], asyncio.BaseProtocol] | None = None) -> None:
         self.node = node
         self.port = 0
+        self._greet = Doorman if greet is None else greet
         self._server: asyncio.Server | None = None
         self._undecided: dict[object, Callable[[str], None]] = {}
         self._strangers: dict[object, Callable[[str], None]] = {}
@@ -45,7 +46,7 @@ class Listener:
     async def start(self, host: str, port: int) -> None:
         """Listen on `host` ("" = every address) and `port` (0 = any free one). Raises OSError."""
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Doorman(self), sock=_bound_socket(host, port), backlog=BACKLOG
+            lambda: self._greet(self), sock=_bound_socket(host, port), backlog=BACKLOG
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -214,7 +215,8 @@ class Arrival:
     def _admit(self, infohash: bytes) -> None:
         swarm = self._node.swarms.get(infohash)
         proven = self._link.transport.infohash
-        if swarm is None or (proven is not None and proven != infohash):
+        is_elsewhere = self._node.is_ssl(infohash) != (self._link.transport.name == "ssl_torrent")
+        if swarm is None or is_elsewhere or (proven is not None and proven != infohash):
             log.info("%s: refused: unknown torrent", self._link.remote_address)
             self._link.close("unknown torrent")
             return

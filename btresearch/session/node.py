@@ -14,6 +14,7 @@ from btresearch import __version__
 from btresearch.errors import printable
 from btresearch.peer.address import Address
 from btresearch.peer.torrent import Torrent
+from btresearch.session import ssl_port
 from btresearch.session.link import Link, Owner, Tap
 from btresearch.session.listener import Listener
 from btresearch.session.rates import TokenBucket
@@ -21,6 +22,7 @@ from btresearch.session.remote import Remote
 from btresearch.session.swarm import Swarm
 from btresearch.session.wires import Policy, Wires
 from btresearch.transport import Transport
+from btresearch.transport.ssl_torrent import PeerCertificate
 
 DIAL_S = 15.0
 GOODBYE_S = 1.0
@@ -43,6 +45,8 @@ class Node:
         tap: Tap | None = None,
         rng: random.Random | None = None,
         keep_identity: bool = True,
+        ssl_certificate: PeerCertificate | None = None,
+        ssl_listen_port: int = 0,
     ) -> None:
         self.policy = Policy() if policy is None else policy
         self.wires = Wires(self.policy)
@@ -55,6 +59,8 @@ class Node:
         self.upload_limit = TokenBucket(upload_bytes_per_s, self.now_ns())
         self._host, self._port, self._keep_identity = host, port, keep_identity
         self._listener = Listener(self)
+        self._ssl = None if ssl_certificate is None else ssl_port.SslPort(self, ssl_certificate)
+        self._ssl_certificate, self._ssl_port = ssl_certificate, ssl_listen_port
         self._links: set[Link] = set()
 
     @staticmethod
@@ -67,15 +73,27 @@ class Node:
         """The port that is listened on."""
         return self._listener.port
 
+    def is_ssl(self, infohash: bytes) -> bool:
+        """Whether it is an SSL torrent, which has a port of its own and is spoken nowhere else."""
+        return self._ssl is not None and infohash in self._ssl
+
+    def port_of(self, infohash: bytes) -> int:
+        """Where this torrent is listened for."""
+        return self._ssl.port if self._ssl is not None and infohash in self._ssl else self.port
+
     async def __aenter__(self) -> Self:
         await self.wires.prepare(self._host, keep_identity=self._keep_identity)
         await self._listener.start(self._host, self._port)
+        if self._ssl is not None:
+            await self._ssl.start(self._host, self._ssl_port)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._listener.stop()
+        if self._ssl is not None:
+            await self._ssl.stop()
         for swarm in list(self.swarms.values()):
             await swarm.stop()
         await self._hang_up()
@@ -83,7 +101,8 @@ class Node:
     def link(self, transport: Transport, owner: Owner | None = None) -> Link:
         """A link that is waited for when this endpoint goes."""
         link = Link(transport, tap=self.tap, owner=owner)
-        link.coalesces = self.policy.shape != "none" or not transport.name.startswith("btls")
+        by_message = self.policy.shape == "none" and transport.name.startswith("btls")
+        link.coalesces = not by_message and transport.name != "ssl_torrent"
         self._links.add(link)
         link.gone.add_done_callback(lambda _: self._links.discard(link))
         return link
@@ -102,8 +121,11 @@ class Node:
 
     def join(self, infohash: bytes, torrent: Torrent | None = None) -> Swarm:
         """Take part in a torrent."""
+        if torrent is not None:
+            ssl_port.check(torrent, self.policy.transports, self._ssl_certificate)
         swarm = self.swarms[infohash] = Swarm(self, infohash, torrent=torrent)
-        self.wires.serve(infohash)
+        if self._ssl is None or torrent is None or not self._ssl.serve(torrent):
+            self.wires.serve(infohash)
         return swarm
 
     def new_peer_id(self) -> bytes:
@@ -119,10 +141,10 @@ class Node:
 
     async def dial(self, swarm: Swarm, address: Address, failures: int) -> Remote | None:
         """Connect to `address`; None if that failed."""
-        name = self.policy.dial_with(failures)
-        connection = swarm.connection(initiator=True, anonymous=name.startswith("btls"))
+        transport = self._outgoing(swarm.infohash, failures)
+        connection = swarm.connection(initiator=True, anonymous=transport.name.startswith("btls"))
         remote = Remote(swarm, connection, address)
-        link = self.link(self.wires.outgoing(name, swarm.infohash), remote)
+        link = self.link(transport, remote)
         remote.link = link
         swarm.remotes.add(remote)
         try:
@@ -135,3 +157,8 @@ class Node:
             self._links.discard(link)
             return None
         return remote
+
+    def _outgoing(self, infohash: bytes, failures: int) -> Transport:
+        if self._ssl is not None and infohash in self._ssl:
+            return self._ssl.outgoing(infohash)
+        return self.wires.outgoing(self.policy.dial_with(failures), infohash)

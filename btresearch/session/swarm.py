@@ -18,6 +18,7 @@ from btresearch.peer.handshake import Handshake
 from btresearch.peer.layout import Layout
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
+from btresearch.session import ssl_port
 from btresearch.session.dialer import Dialer
 from btresearch.session.disk import Disk
 from btresearch.session.download import Download
@@ -302,6 +303,7 @@ class Swarm:
         try:
             torrent = Torrent.from_info(info)
             require_basic(torrent)
+            ssl_port.check(torrent, self.node.policy.transports, None)  # what brought it was no SSL
             self.torrent = torrent
         except InputError as error:  # the infohash vouches for it: no other peer has a better one
             self.fail(error)

@@ -14,7 +14,7 @@ from btresearch.peer.address import Address
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
-from btresearch.session import resume
+from btresearch.session import resume, ssl_port
 from btresearch.session.announcer import Announcer
 from btresearch.session.check import check
 from btresearch.session.disk import Disk
@@ -25,6 +25,7 @@ from btresearch.session.rates import NS_PER_S
 from btresearch.session.storage import Storage
 from btresearch.session.swarm import Swarm
 from btresearch.session.wires import DEFAULT_TRANSPORTS, Policy, require_basic
+from btresearch.transport.ssl_torrent import PeerCertificate
 
 RESUME_INTERVAL_S = 5.0
 REPORT_S = 0.2
@@ -89,18 +90,21 @@ async def seed(
     report: Report = lambda progress: None,
     tap: Tap | None = None,
     keep_identity: bool = True,
+    ssl_certificate: PeerCertificate | None = None,
+    ssl_listen_port: int = 0,
 ) -> SeedResult:
     """Serve `torrent` from `path` until `stop` is set (or for ever; cancelling ends it in order too).
 
     `path` is the content or the folder that holds it; it is hashed first unless `verify` is False.
     `transports` are accepted; the first is dialled with, towards `peers` and the trackers' peers. `report`
     is called a few times a second. `keep_identity`: the TLS certificate is that of earlier runs on this address.
+    `ssl_certificate` is for SSL torrents, which are listened for on `ssl_listen_port` alone (0 = any free one).
 
     Raises:
         StorageError: the content is missing, or not all of it is right.
         InputError: an unknown transport or shape, or a torrent above btls level basic.
     """
-    policy = Policy(tuple(transports), shape)
+    policy = Policy(ssl_port.check(torrent, transports, ssl_certificate), shape)
     require_basic(torrent)
     began_ns = Node.now_ns()
     storage = Storage.find(torrent, Path(path))
@@ -115,6 +119,8 @@ async def seed(
             upload_bytes_per_s=upload_bytes_per_s,
             tap=tap,
             keep_identity=keep_identity,
+            ssl_certificate=ssl_certificate,
+            ssl_listen_port=ssl_listen_port,
         ) as node:
             swarm = node.join(torrent.infohash, torrent)
             with Disk(storage, on_error=swarm.fail) as disk:
@@ -140,17 +146,19 @@ async def get(
     report: Report = lambda progress: None,
     tap: Tap | None = None,
     keep_identity: bool = True,
+    ssl_certificate: PeerCertificate | None = None,
+    ssl_listen_port: int = 0,
 ) -> GetResult:
     """Download a torrent, or what a magnet link names, into `folder`; return when every piece is verified.
 
     What an earlier run left there is used. Cancelling saves resume data and raises CancelledError.
-    `keep_identity` is as for `seed`.
+    `keep_identity`, `ssl_certificate` and `ssl_listen_port` are as for `seed`.
 
     Raises:
         StorageError: the folder can't be used, or the disk is full.
         InputError: an unknown transport or shape, or a torrent above btls level basic.
     """
-    policy = Policy(tuple(transports), shape)
+    policy = Policy(ssl_port.check(source, transports, ssl_certificate), shape)
     require_basic(source)
     began_ns = Node.now_ns()
     torrent = source if isinstance(source, Torrent) else None
@@ -163,6 +171,8 @@ async def get(
         upload_bytes_per_s=upload_bytes_per_s,
         tap=tap,
         keep_identity=keep_identity,
+        ssl_certificate=ssl_certificate,
+        ssl_listen_port=ssl_listen_port,
     ) as node:
         swarm = node.join(source.infohash, torrent)
         swarm.add_peers([Address.of(*peer) for peer in known], patient=True)
@@ -260,7 +270,7 @@ def _progress(swarm: Swarm, phase: Phase) -> Progress:
     total = 0 if torrent is None else torrent.total_bytes
     return Progress(
         phase=phase,
-        port=swarm.node.port,
+        port=swarm.node.port_of(swarm.infohash),
         pieces=0 if content is None else content.have.count,
         piece_count=0 if torrent is None else torrent.piece_count,
         done_bytes=0 if content is None else total - content.left_bytes,

@@ -80,7 +80,7 @@ class Policy:
         """The transport for the next dial after so many failures in a row."""
         if TRANSPORTS[self.transports[0]].wire == "tls":
             return self.transports[0]
-        plain = [name for name in self.transports if TRANSPORTS[name].wire != "tls"]
+        plain = [name for name in self.transports if TRANSPORTS[name].wire in ("clear", "mse")]
         return plain[failures % len(plain)]
 
     def mse_methods(self) -> tuple[Method, ...]:

@@ -71,7 +71,7 @@ class SslTorrent:
     def context(self) -> SSL.Context:
         """The context of all its connections. Raises InputError for an authority that is no certificate."""
         context = _context(self.verify)
-        for authority in _certificates(self.authority_pem):
+        for authority in certificates(self.authority_pem, "ssl-cert"):
             context.get_cert_store().add_cert(crypto.X509.from_cryptography(authority))  # type: ignore[union-attr]
         leaf, *others = self.certificate.chain
         context.use_certificate(leaf)
@@ -259,8 +259,9 @@ def _context(verify: Callable[[SSL.Connection, crypto.X509, int, int, int], bool
     return context
 
 
-def _certificates(pem: bytes) -> list[x509.Certificate]:
+def certificates(pem: bytes, source: str) -> list[x509.Certificate]:
+    """Read what `ssl-cert` holds. Raises InputError."""
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
-        raise InputError("ssl-cert", "a certificate in PEM") from error
+        raise InputError(source, "a certificate in PEM") from error
