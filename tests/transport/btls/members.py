@@ -88,17 +88,19 @@ class Intruder:
     def __init__(self, responder: Responder, client: ClientFactory | None = None) -> None:
         self.engine = (client or browser())(None)
         self._responder = responder
-        self.answer(b"")
-        for _ in range(3):
-            self.engine.handshake()
-            self.answer(b"")
+        done = False
+        for _ in range(4):
+            done = done or self.engine.handshake()
+            wire = self.engine.drain()
+            if wire:
+                self.engine.feed(responder.receive(wire)[1])
+        assert done
 
     def hello(self, key: TorrentKey, pad_bytes: int = 593) -> bytes:
         return encode(key, "initiator", channel_secrets(self.engine), pad_bytes)
 
-    def answer(self, app: bytes) -> tuple[bytes, bytes]:
+    def say(self, app: bytes) -> tuple[bytes, bytes]:
         """Send one write; return what the responder's application got, and what it answered."""
-        self.engine.handshake()
         self.engine.write(app)
         got, wire = self._responder.receive(self.engine.drain())
         self.engine.feed(wire + self._responder.flush())
