@@ -17,9 +17,8 @@ from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.fast import allowed_fast_set
 from btresearch.peer.handshake import Handshake
-from btresearch.peer.info import File
 from btresearch.peer.known import KnownPeer
-from btresearch.peer.layout import BLOCK_BYTES, Block, Layout
+from btresearch.peer.layout import BLOCK_BYTES, Block, File, Layout
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.metadata import MetadataFetch
 from btresearch.peer.picker import Picker, Receipt

@@ -50,7 +50,7 @@ def test_the_v1_topic_of_a_hybrid_is_used() -> None:
         "magnet:?xt=urn:btih:" + "g" * 40,
         "magnet:?xt=urn:btih:" + "1" * 32,  # 1 is not in base32's alphabet
         "magnet:?xt=urn:btih:é" + "0" * 39,
-        "magnet:?xt=urn:btmh:1220" + "00" * 32,
+        "magnet:?xt=urn:btmh:1220" + "00" * 31,
         "magnet:?" + "&".join(["a=b"] * 2000),
         f"magnet:?xt=urn:btih:{HEX}&dn=" + "x" * 70_000,
     ],
