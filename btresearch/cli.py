@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btresearch import __version__, cli_bench, cli_member, cli_transfer
+from btresearch import __version__, cli_bench, cli_member, cli_paper, cli_transfer
 from btresearch.errors import BtresearchError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(cli_transfer.app)
 app.add_typer(cli_bench.app, name="bench")
 app.add_typer(cli_member.app, name="member")
+app.add_typer(cli_paper.app, name="paper")
 
 INTERRUPTED = 128 + signal.SIGINT
 ROWS_ON_SCREEN = 40  # more verdicts than this are summed up
@@ -209,25 +210,6 @@ def samples(
     with _progress() as say:
         made = road.samples(out, jobs=jobs, progress=say)
     typer.echo(f"{len(made)} captures in {out}")
-
-
-paper_app = typer.Typer(help="The documents of paper/.", no_args_is_help=True)
-app.add_typer(paper_app, name="paper")
-
-
-@paper_app.command("build")
-def paper_build(
-    source: Annotated[Path, typer.Option(help="Folder of .rst documents.")] = Path("paper"),
-    out: Annotated[Path, typer.Option(help="Where the HTML goes.")] = Path("out/paper"),
-) -> None:
-    """Build the BEP and the evidence paper to HTML; a docutils warning is a failure.
-
-    Example: btresearch paper build --out out/paper
-    """
-    from btresearch.evidence.paper import build
-
-    for page in build(source, out):
-        typer.echo(str(page))
 
 
 def _print_table(title: str, table: pd.DataFrame) -> None:

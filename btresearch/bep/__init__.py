@@ -5,6 +5,7 @@ Vectors come from the implementation (`peer`, `transport`), so that document and
 
 from __future__ import annotations
 
+from btresearch.bep.flatten import DOCUMENT, flatten
 from btresearch.bep.vectors import VectorsDiffer, check, generate, write
 
-__all__ = ["VectorsDiffer", "check", "generate", "write"]
+__all__ = ["DOCUMENT", "VectorsDiffer", "check", "flatten", "generate", "write"]

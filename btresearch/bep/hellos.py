@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from btresearch.bep.examples import CHANNEL, OTHER_CHANNEL, SECRET, V1, V2
-from btresearch.bep.vector import Family, Vector
+from btresearch.bep.vector import Family, Plain, Vector
 from btresearch.transport.btls import hello
 from btresearch.transport.btls.keys import Role, TorrentKey
 
@@ -22,7 +22,13 @@ def encodings() -> Family:
     """Hellos as they are sent, at the bounds of their pad."""
     cases: list[tuple[str, TorrentKey, Role, int, str]] = [
         ("no_pad", KEY, "initiator", 0, "the shortest Hello, 51 bytes"),
-        ("browser_pad", KEY, "initiator", hello.INITIATOR_PAD_BYTES, "644 bytes: a record of 666 on the wire"),
+        (
+            "browser_pad",
+            KEY,
+            "initiator",
+            hello.INITIATOR_PAD_BYTES,
+            "644 bytes: a record of 666 on the wire",
+        ),
         ("longest_pad", KEY, "responder", hello.MAX_PAD_BYTES, "one whole record, 16384 bytes"),
         ("strict", _STRICT, "responder", 3, "nothing in it tells the level"),
         ("full", _FULL, "initiator", 3, "nothing in it tells the level"),
@@ -38,11 +44,11 @@ def encodings() -> Family:
 
 def _encoding(name: str, key: TorrentKey, role: Role, pad_bytes: int, comment: str) -> Vector:
     encoded = hello.encode(key, role, CHANNEL, pad_bytes)
-    outputs = {"hello_head": encoded[:_HEAD], "hello_bytes": len(encoded)}
+    outputs: dict[str, Plain] = {"hello_head": encoded[:_HEAD], "hello_bytes": len(encoded)}
     return Vector(name, _inputs(key) | {"role_text": role, "pad_len": pad_bytes}, outputs, comment)
 
 
-def _inputs(key: TorrentKey) -> dict[str, str | bytes | int | None]:
+def _inputs(key: TorrentKey) -> dict[str, Plain]:
     return {
         "level_text": key.level,
         "infohash": key.infohash,

@@ -34,17 +34,11 @@ def keys() -> Family:
         "key_schedule",
         "Keys",
         "From infohash, level and secret to the keys of a torrent, and with EKM and K to what is sent.",
-        [
-            _key_vector(name, level, *example)
-            for level in LEVELS
-            for name, example in _INFOHASHES.items()
-        ],
+        [_key_vector(name, level, *example) for level in LEVELS for name, example in _INFOHASHES.items()],
     )
 
 
-def _key_vector(
-    name: str, level: Level, infohash: bytes, comment: str, channel: ChannelSecrets
-) -> Vector:
+def _key_vector(name: str, level: Level, infohash: bytes, comment: str, channel: ChannelSecrets) -> Vector:
     secret = b"" if level == "basic" else SECRET
     key = TorrentKey.derive(infohash, level, secret)
     outputs: dict[str, bytes | None] = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-Plain: TypeAlias = "bytes | str | int | bool | None | Sequence[Plain] | Mapping[str, Plain]"
+Plain: TypeAlias = "bytes | str | int | bool | Sequence[Plain] | Mapping[str, Plain] | None"
 """What a vector's fields hold; bytes become hexadecimal digits."""
 
 ENCODING = (

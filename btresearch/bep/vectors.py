@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from btresearch.bep import dispatches, hellos, key_schedule, worked_example
+from btresearch.bep import (
+    authenticators,
+    discoveries,
+    dispatches,
+    hellos,
+    key_schedule,
+    passphrases,
+    torrents,
+    worked_example,
+)
 from btresearch.bep.vector import Family
 from btresearch.errors import BtresearchError
+
+_MODULES = (dispatches, key_schedule, hellos, authenticators, passphrases, torrents, discoveries)
 
 
 class VectorsDiffer(BtresearchError):
@@ -16,9 +27,7 @@ class VectorsDiffer(BtresearchError):
 
 def families() -> tuple[Family, ...]:
     """All families, in the order of the BEP."""
-    return tuple(
-        family for module in (dispatches, key_schedule, hellos) for family in module.families()
-    )
+    return tuple(family for module in _MODULES for family in module.families())
 
 
 def generate() -> dict[str, bytes]:
@@ -30,10 +39,10 @@ def generate() -> dict[str, bytes]:
 def write(folder: Path) -> tuple[Path, ...]:
     """Write every file into `folder`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = tuple(folder / name for name in generate())
-    for path, content in zip(paths, generate().values(), strict=True):
-        path.write_bytes(content)
-    return paths
+    generated = generate()
+    for name, content in generated.items():
+        (folder / name).write_bytes(content)
+    return tuple(folder / name for name in generated)
 
 
 def check(folder: Path) -> tuple[Path, ...]:
