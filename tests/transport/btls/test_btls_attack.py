@@ -425,3 +425,31 @@ def test_connected_to_self_is_noticed_at_full(key: TorrentKey) -> None:
     )
     with pytest.raises(RemoteProtocolError, match="self"):
         Link(initiator, responder).start()
+
+
+# One wire image
+
+
+def test_strict_can_not_be_told_from_basic_by_its_records() -> None:
+    """Same entropy, same application bytes: the same sequence of record lengths, both ways."""
+    sequences = []
+    for key in (BASIC, STRICT):
+        responder = Responder(Keyring([key]), identity(), entropy=seeded(3))
+        link = Link(dial_full(key=key), responder).start()
+        for end, size in ((0, 68), (1, 68), (0, 300), (1, 40_000)):
+            link.send(end, bytes(size))
+        sent, answered = (application_records(bytes(wire)) for wire in link.wires)
+        # The server's first three are EncryptedExtensions, Certificate and a signature of 70 to 72 bytes.
+        sequences.append((sent, answered[3:]))
+    assert sequences[0] == sequences[1]
+
+
+def application_records(wire: bytes) -> list[int]:
+    """Lengths of the encrypted records."""
+    found = []
+    while wire:
+        size = 5 + int.from_bytes(wire[3:5], "big")
+        if wire[0] == 23:
+            found.append(size)
+        wire = wire[size:]
+    return found
