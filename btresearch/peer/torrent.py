@@ -11,6 +11,7 @@ from typing import Literal
 
 from btresearch.errors import InputError
 from btresearch.peer import bencode
+from btresearch.peer.authoring import FileHashes, v1_fields, v2_fields
 from btresearch.peer.bencode import Encodable, Value
 from btresearch.peer.info import MAX_INFO_BYTES, Info, read_info
 from btresearch.peer.layers import PieceHashes, layered, read_layers
@@ -127,22 +128,29 @@ class Torrent:
         private: bool = False,
         tls: TlsInfo | None = None,
         secret: bytes | None = None,
+        hashes: Sequence[FileHashes] | None = None,
     ) -> Torrent:
         """From hashes that the caller has computed; `session.torrent_file.create(path)` reads a disk.
 
         `files` are (path parts below `name`, length in bytes); one entry with no parts is a single file.
-        `secret` is kept for `dump(with_secret=True)`. Raises InputError for what `load` would refuse.
+        With `hashes`, one of each file in the same order, it is a hybrid, whose `pieces` are those of files padded
+        to whole pieces; or, if `pieces` is empty, v2 only. `secret` is kept for `dump(with_secret=True)`. Raises
+        InputError for what `load` would refuse.
         """
-        info: dict[bytes, Encodable] = {b"name": name, b"piece length": piece_length_bytes, b"pieces": pieces}
-        if len(files) == 1 and not files[0][0]:
-            info[b"length"] = files[0][1]
-        else:
-            info[b"files"] = [{b"length": length, b"path": list(parts)} for parts, length in files]
+        info: dict[bytes, Encodable] = {b"name": name, b"piece length": piece_length_bytes}
+        if pieces or hashes is None:
+            info |= v1_fields(files, pieces, None if hashes is None else piece_length_bytes)
+        if hashes is not None:
+            info |= v2_fields(name, files, hashes)
         if private:
             info[b"private"] = 1
         if tls is not None:
             info[b"tls"] = bencode.Raw(tls.encode())
         torrent = cls.from_info(bencode.encode(info), announce=announce)
+        if hashes is not None:
+            torrent = torrent.with_layers(
+                {file.root: file.layer for file in hashes if file.root and file.layer}
+            )
         return torrent if secret is None else replace(torrent, root={SECRET_KEY: secret})
 
     @property
