@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from btresearch.bep.examples import SECRET, V1
 from btresearch.bep.vector import Family, Plain, Vector, example_bytes
-from btresearch.peer import bencode, extension, signals
+from btresearch.peer import bencode, extension, pex, signals
 from btresearch.peer.address import Address
 from btresearch.peer.announce import AnnounceRequest
 from btresearch.peer.known import KnownPeer
@@ -84,6 +84,28 @@ def _peer(peer: KnownPeer) -> dict[str, Plain]:
     }
 
 
+def exchanges() -> Family:
+    """A PEX message that adds peers with and without the flag, and drops one."""
+    added = [
+        pex.PexPeer(peer.address, pex.BTLS if peer.tls else 0) for peer in (_PEERS[0], _PEERS[1], _PEERS[3])
+    ]
+    payload = pex.encode(pex.PexMessage(tuple(added), (_PEERS[2].address,)))
+    inputs: dict[str, Plain] = {
+        "added": [_flagged(peer) for peer in added],
+        "dropped": [{"host_text": _PEERS[2].address.host, "port": _PEERS[2].address.port}],
+    }
+    return Family(
+        "pex",
+        "Discovery",
+        "The payload of an ut_pex message (BEP 11). flags is the byte of each added peer.",
+        [Vector("message", inputs, {"payload": payload})],
+    )
+
+
+def _flagged(peer: pex.PexPeer) -> dict[str, Plain]:
+    return {"host_text": peer.address.host, "port": peer.address.port, "flags": bytes([peer.flags])}
+
+
 def handshakes() -> Family:
     """The extension handshake with `tls`."""
     payload = extension.encode_handshake(
@@ -107,4 +129,5 @@ def families() -> Iterator[Family]:
     """The families of this module."""
     yield requests()
     yield answers()
+    yield exchanges()
     yield handshakes()
