@@ -9,7 +9,7 @@ from btresearch.transport.btls import hello
 from btresearch.transport.btls.chain import Leaf
 from btresearch.transport.btls.channel import Channel
 from btresearch.transport.btls.credential import Member
-from btresearch.transport.btls.engine import ClientFactory, channel_secrets
+from btresearch.transport.btls.engine import ClientFactory, TlsEngine, channel_secrets
 from btresearch.transport.btls.exchange import Exchange
 from btresearch.transport.btls.keys import ChannelSecrets, TorrentKey
 from btresearch.transport.errors import LocalProtocolError, RemoteProtocolError
@@ -45,12 +45,10 @@ class Initiator:
         entropy: Entropy | None = None,
         now_s: Callable[[], float] | None = None,
     ) -> None:
-        if key.level == "full" and (member is None or entropy is None or now_s is None):
-            raise LocalProtocolError("btls: level full needs a member's credential, entropy and a clock")
         self.infohash: bytes | None = key.infohash
         self.peer_leaf: Leaf | None = None
-        self._key, self._pin = key, pin
-        self._member, self._entropy, self._now_s = member, entropy, now_s
+        self._key = key
+        self._begin_exchange = _exchange_of(key, member, pin, entropy, now_s)
         self._exchange: Exchange | None = None
         self._channel = Channel(client(sni), shape)
         self._engine = self._channel.engine
@@ -68,6 +66,11 @@ class Initiator:
     def ready(self) -> bool:
         """The responder's proof holds; at level Full, both authenticators."""
         return self._state is _State.READY
+
+    @property
+    def exchanging(self) -> bool:
+        """Level Full's exchange is under way; the caller limits how long it may take."""
+        return self._state is _State.MEMBERSHIP
 
     @property
     def expires_s(self) -> float | None:
@@ -149,7 +152,7 @@ class Initiator:
         app = b"".join(self._engine.records())
         if self._state is _State.PROOF:
             app = self._verify(app)
-        return self._authenticate(app) if self._state is _State.MEMBERSHIP else app
+        return app if self._exchange is None or self.ready else self._authenticate(self._exchange, app)
 
     def _verify(self, answer: bytes) -> bytes:
         self._answer += answer
@@ -165,37 +168,41 @@ class Initiator:
             return b""
         self._own_ekms.discard(self._secrets.EKM)
         app, self._answer = bytes(self._answer[end:]), bytearray()
-        self._begin_exchange()
-        if self._exchange is None:
+        if self._begin_exchange is None:
             self._open()
+        else:
+            self._exchange = self._begin_exchange(self._engine)
+            self._state = _State.MEMBERSHIP
         return app
 
-    def _begin_exchange(self) -> None:
-        if self._key.level != "full" or self._member is None or self._entropy is None or self._now_s is None:
-            return
-        self._state = _State.MEMBERSHIP
-        self._exchange = Exchange.of(
-            "initiator",
-            self._engine,
-            self._key.infohash,
-            self._member,
-            entropy=self._entropy,
-            now_s=self._now_s,
-            pin=self._pin,
-        )
-
-    def _authenticate(self, app: bytes) -> bytes:
-        assert self._exchange is not None
-        self._channel.exchange(self._exchange, app)
-        self._channel.flush()
-        if not self._exchange.done:
+    def _authenticate(self, exchange: Exchange, app: bytes) -> bytes:
+        self._channel.exchange(exchange, app)
+        self._channel.flush()  # nobody else does before it is ready
+        if not exchange.done:
             return b""
-        self.peer_leaf = self._exchange.leaf
+        self.peer_leaf = exchange.leaf
         self._open()
-        return self._exchange.rest()
+        return exchange.rest()
 
     def _open(self) -> None:
         self._state = _State.READY
         self._engine.forget()
         self._channel.push(bytes(self._queue))
         self._queue.clear()
+
+
+def _exchange_of(
+    key: TorrentKey,
+    member: Member | None,
+    pin: bytes | None,
+    entropy: Entropy | None,
+    now_s: Callable[[], float] | None,
+) -> Callable[[TlsEngine], Exchange] | None:
+    """Return what begins level Full's exchange; None where the level has none."""
+    if key.level != "full":
+        return None
+    if member is None or entropy is None or now_s is None:
+        raise LocalProtocolError("btls: level full needs a member's credential, entropy and a clock")
+    return lambda engine: Exchange.of(
+        "initiator", engine, key.infohash, member, entropy=entropy, now_s=now_s, pin=pin
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,9 @@ from btresearch.transport.btls import (
     frame,
     request,
 )
-from btresearch.transport.btls.exchange import SCRIPT, Step
+from btresearch.transport.btls.engine import TlsEngine
+from btresearch.transport.btls.exchange import SCRIPT, Exchange, Step
+from btresearch.transport.btls.keys import Role
 from tests.transport.btls.certificates import HOUR_S, URN, leaf
 from tests.transport.btls.members import (
     AUTHORITY,
@@ -63,12 +67,42 @@ def test_each_end_learns_who_the_other_is(initiator_s: str, responder_s: str) ->
     assert initiator.expires_s == responder.expires_s == NOW_S + 4 * HOUR_S
 
 
-@pytest.mark.parametrize(("client", "algorithm"), [("utls", "sha256"), ("openssl", "sha384")])
-def test_both_hashes_of_tls_1_3_are_met(client: str, algorithm: str) -> None:
-    responder = answer_full()
-    intruder = Intruder(responder, CLIENTS[client]())
-    assert intruder.engine.algorithm == algorithm
-    assert responder._engine.algorithm == algorithm
+SUITES = {
+    b"TLS_AES_128_GCM_SHA256": "sha256",
+    b"TLS_AES_256_GCM_SHA384": "sha384",
+    b"TLS_CHACHA20_POLY1305_SHA256": "sha256",
+}
+
+
+def insisting(suite: bytes, own: Member | None = None) -> Responder:
+    """A member's server that takes one cipher suite alone."""
+    only = replace(identity())
+    only.context.set_tls13_ciphersuites(suite)
+    return Responder(
+        Keyring([FULL]),
+        only,
+        entropy=os.urandom,
+        now_s=lambda: NOW_S,
+        member_of=lambda _key: own or member(2),
+    )
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_cipher_suite_and_both_hashes(client: str, suite: bytes) -> None:
+    """utls has no exporter call: what it exports is computed here, from its key log."""
+    initiator, responder = dial_full(client=CLIENTS[client]()), insisting(suite)
+    algorithms = set[str]()
+    exports = Exchange.of
+
+    def noted(role: Role, engine: TlsEngine, *rest: Any, **options: Any) -> Exchange:
+        algorithms.add(engine.algorithm)
+        return exports(role, engine, *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Exchange, "of", noted)
+        Link(initiator, responder).start()
+    assert (initiator.ready, responder.ready, algorithms) == (True, True, {SUITES[suite]})
 
 
 def test_v2_and_hybrid_torrents() -> None:
@@ -170,7 +204,7 @@ def test_bulk_arrives_whole() -> None:
 def test_the_extra_flights_have_the_sizes_that_the_specification_says() -> None:
     """Ed25519, whose signatures all have 64 bytes; each number is one TLS record, its 22 bytes included."""
     initiator, responder = member(1, "ed25519"), member(2, "ed25519")
-    link = Link(dial_full(initiator), answer_full(responder)).start()
+    link = Link(dial_full(initiator), insisting(b"TLS_AES_128_GCM_SHA256", responder)).start()
     request_bytes = 3 + 51
     sent, answered = (_records(bytes(wire)) for wire in link.wires)
     # Finished, Hello, request and authenticator.
@@ -182,7 +216,7 @@ def test_the_extra_flights_have_the_sizes_that_the_specification_says() -> None:
 
 def _authenticator_frame(own: Member) -> int:
     certificate = 4 + 33 + 3 + sum(3 + len(der) + 2 for der in own.credential.chain)
-    return 3 + certificate + (4 + 2 + 2 + 64) + (4 + 32)
+    return 3 + certificate + (4 + 2 + 2 + 64) + (4 + 48)  # the responder prefers a suite of SHA-384
 
 
 def _records(wire: bytes) -> list[int]:
