@@ -176,9 +176,7 @@ def serve(
 def _members(state: Path | None) -> Iterator[Members]:
     from btresearch.session.secure import Members
 
-    folder = _state(state)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with Members(folder) as members:
+    with Members(_state(state)) as members:
         yield members
 
 

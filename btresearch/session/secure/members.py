@@ -111,7 +111,8 @@ class Members:
                 raise MembersError("these infohashes belong to two torrents here")
             torrent = known.pop() if known else _new_torrent(db, name)
             db.executemany(
-                "INSERT OR IGNORE INTO infohash VALUES (?, ?, ?)", [(h, h[:20], torrent) for h in infohashes]
+                "INSERT INTO infohash VALUES (?, ?, ?) ON CONFLICT (whole) DO NOTHING",
+                [(one, one[:20], torrent) for one in infohashes],
             )
 
     def entitle(self, name: str, infohash: bytes) -> None:

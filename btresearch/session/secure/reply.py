@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from btresearch.peer import Address
+from btresearch.session.quota import network
 from btresearch.session.secure.errors import MembersError, Refused
-from btresearch.session.wires import network
 
 REALM = 'Basic realm="members", charset="UTF-8"'
 

@@ -52,6 +52,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     """
     path = folder / FILE
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         _prepare(db)

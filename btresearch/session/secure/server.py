@@ -29,6 +29,7 @@ from btresearch.session.secure.swarms import Swarms
 CONNECTION_S = 60.0
 """After so long a connection is closed whatever it does: that is what ends a slow client's."""
 HANDSHAKE_S = 10.0
+LINGERING_S = 1.0
 MAX_CONNECTIONS = 1000
 
 
@@ -74,7 +75,12 @@ class SecureTracker:
         """
         authority, context = await asyncio.to_thread(self._open)
         self._runner = web.AppRunner(
-            self._app(authority), access_log=None, handle_signals=False, logger=reply.http_log()
+            self._app(authority),
+            access_log=None,
+            handle_signals=False,
+            logger=reply.http_log(),
+            lingering_time=LINGERING_S,
+            shutdown_timeout=LINGERING_S,
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -108,7 +114,6 @@ class SecureTracker:
 
     def _open(self) -> tuple[Authority, ssl.SSLContext]:
         """Blocking: keys are made and files read."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._members = Members(self._folder)
         now_s = int(self._now_s())
         authority = Authority.kept(self._folder, now_s=now_s)
