@@ -216,7 +216,7 @@ def test_the_extra_flights_have_the_sizes_that_the_specification_says() -> None:
 
 def _authenticator_frame(own: Member) -> int:
     certificate = 4 + 33 + 3 + sum(3 + len(der) + 2 for der in own.credential.chain)
-    return 3 + certificate + (4 + 2 + 2 + 64) + (4 + 48)  # the responder prefers a suite of SHA-384
+    return 3 + certificate + (4 + 2 + 2 + 64) + (4 + 32)
 
 
 def _records(wire: bytes) -> list[int]:
