@@ -26,7 +26,7 @@ def requests() -> Family:
     return Family(
         "announce",
         "Discovery",
-        "The query of an announce to url_text, for a Strict v1 torrent or a Basic one.",
+        "The announce to url_text, for a Strict v1 torrent or a Basic one; the order of parameters is free.",
         [_request(*case) for case in _requests()],
     )
 
@@ -65,7 +65,7 @@ def answers() -> Family:
     return Family(
         "tracker",
         "Discovery",
-        "Responses over HTTPS. flags is the byte of each peer.",
+        "Responses over HTTPS with an interval of 1800 seconds. flags is the byte of each peer.",
         [
             Vector(
                 "compact", {"peers": [_peer(peer) for peer in _PEERS]}, {"response": compact}, "IPv4 and IPv6"
