@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,7 +13,7 @@ from btresearch.peer import bencode, query, signals
 from btresearch.peer.address import Address
 from btresearch.peer.bencode import Encodable, Value
 from btresearch.peer.errors import RemoteProtocolError
-from btresearch.peer.known import KnownPeer
+from btresearch.peer.known import PIN_BYTES, KnownPeer
 
 MIN_INTERVAL_S, DEFAULT_INTERVAL_S, MAX_INTERVAL_S = 5, 1800, 86_400
 MAX_RESPONSE_BYTES = 1 << 20
@@ -48,7 +49,8 @@ class AnnounceRequest:
     """What a client tells a tracker; uploaded, downloaded and left in bytes.
 
     `supports_tls` and `requires_tls` say what this port speaks (`supporttls=1`, `requiretls=1`): for HTTPS
-    trackers alone, since in clear they would announce the protocol to anyone on the way.
+    trackers alone, since in clear they would announce the protocol to anyone on the way. So is `tls_pin`, SHA-256
+    of the SPKI of the certificate that a member shows at level Full.
     """
 
     infohash: bytes
@@ -62,6 +64,7 @@ class AnnounceRequest:
     numwant: int = DEFAULT_NUMWANT
     supports_tls: bool = False
     requires_tls: bool = False
+    tls_pin: bytes | None = None
 
     def query(self) -> str:
         """The query string; infohash and peer_id are percent-encoded byte by byte."""
@@ -70,7 +73,7 @@ class AnnounceRequest:
     def url(self, announce: str) -> str:
         """`announce` with the query, keeping what the URL has already (passkeys); no TLS signal in clear."""
         secure = urlsplit(announce).scheme == "https"
-        said = self if secure else replace(self, supports_tls=False, requires_tls=False)
+        said = self if secure else replace(self, supports_tls=False, requires_tls=False, tls_pin=None)
         return f"{announce}{'&' if '?' in announce else '?'}{said.query()}"
 
     def _parameters(self) -> Iterator[tuple[str, str | bytes | int]]:
@@ -88,13 +91,16 @@ class AnnounceRequest:
             yield "supporttls", 1
         if self.requires_tls:
             yield "requiretls", 1
+        if self.tls_pin:
+            yield "tls_pin", self.tls_pin
 
 
 @dataclass(frozen=True, slots=True)
 class AnnounceResponse:
     """What a tracker answers; `seeds` and `leeches` are its counts, None if it gave none.
 
-    `warnings`: what was ignored in it and why, and the tracker's own `warning message`.
+    `warnings`: what was ignored in it and why, and the tracker's own `warning message`. `external_ip`: the
+    client's address as the tracker sees it (BEP 24).
     """
 
     interval_s: int
@@ -102,6 +108,7 @@ class AnnounceResponse:
     seeds: int | None = None
     leeches: int | None = None
     warnings: tuple[str, ...] = ()
+    external_ip: str = ""
 
 
 def parse_query(text: str) -> AnnounceRequest:
@@ -130,6 +137,7 @@ def parse_query(text: str) -> AnnounceRequest:
         numwant=DEFAULT_NUMWANT if numwant < 0 else min(numwant, MAX_NUMWANT),
         supports_tls=requires_tls or fields.get(b"supporttls") == b"1",
         requires_tls=requires_tls,
+        tls_pin=_pin(fields),
     )
 
 
@@ -143,6 +151,8 @@ def encode_response(response: AnnounceResponse, *, peer_ids: Sequence[bytes] | N
         fields[b"complete"] = response.seeds
     if response.leeches is not None:
         fields[b"incomplete"] = response.leeches
+    if response.external_ip:
+        fields[b"external ip"] = ipaddress.ip_address(response.external_ip).packed
     if peer_ids is not None:
         return bencode.encode(fields | {b"peers": _dictionaries(response.peers, peer_ids)})
     return bencode.encode(fields | signals.encode_compact(response.peers))
@@ -174,6 +184,7 @@ def decode_response(body: bytes) -> AnnounceResponse:
         seeds=_count(fields.get(b"complete")),
         leeches=_count(fields.get(b"incomplete")),
         warnings=tuple(warnings[:MAX_WARNINGS]),
+        external_ip=_external_ip(fields.get(b"external ip")),
     )
 
 
@@ -225,6 +236,10 @@ def _address(entry: Mapping[bytes, Value]) -> Address | None:
     return Address.of(host.decode(), port)
 
 
+def _external_ip(value: Value | None) -> str:
+    return str(ipaddress.ip_address(value)) if isinstance(value, bytes) and len(value) in (4, 16) else ""
+
+
 def _interval_s(value: Value | None) -> int:
     if not isinstance(value, int):
         return DEFAULT_INTERVAL_S
@@ -233,6 +248,13 @@ def _interval_s(value: Value | None) -> int:
 
 def _count(value: Value | None) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
+
+
+def _pin(fields: Mapping[bytes, bytes]) -> bytes | None:
+    pin = fields.get(b"tls_pin")
+    if pin is not None and len(pin) != PIN_BYTES:
+        raise RemoteProtocolError(f"tls_pin must be {PIN_BYTES} bytes")
+    return pin
 
 
 def _twenty_bytes(fields: Mapping[bytes, bytes], name: str) -> bytes:

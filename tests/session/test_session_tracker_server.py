@@ -13,7 +13,7 @@ import pytest
 
 from btresearch.peer import Address, AnnounceRequest, KnownPeer, bencode
 from btresearch.session import TrackerError, TrackerServer
-from btresearch.session import tracker_server as module
+from btresearch.session import tracker_swarms as module
 from btresearch.session.tracker_client import Trackers, announce
 from tests.session.swarming import fetch, free_port, seeding, single
 
