@@ -129,6 +129,11 @@ class Responder:
         return _VERDICTS.get(self._state, "pending")
 
     @property
+    def exchanging(self) -> bool:
+        """Level Full's exchange is under way; the caller limits how long it may take."""
+        return self._state is _State.MEMBERSHIP
+
+    @property
     def expires_s(self) -> float | None:
         """When the other end's certificate, and with it the connection, ends (Unix time); None below Full."""
         return None if self.peer_leaf is None else float(self.peer_leaf.not_after_s)
@@ -176,11 +181,12 @@ class Responder:
         return self._engine.drain()
 
     def close(self) -> bytes:
-        """Say close_notify."""
+        """Say close_notify; to a stranger who has said it, nothing, as nginx does."""
         if self._state is _State.OVER:
             return b""
+        silent = self._engine.closed and self._state is not _State.PROVEN
         self._state = _State.OVER
-        return self._channel.goodbye()
+        return self._engine.drain() if silent else self._channel.goodbye()
 
     def _alive(self) -> None:
         if self._state is _State.OVER:
