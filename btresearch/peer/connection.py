@@ -12,7 +12,8 @@ from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.events import Dropped, Event, ExtensionMessage
 from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.fast import FastPieces
-from btresearch.peer.handshake import EXTENDED_BIT, FAST_BIT, HANDSHAKE_BYTES, Handshake
+from btresearch.peer.handshake import EXTENDED_BIT, FAST_BIT, HANDSHAKE_BYTES, V2_BIT, Handshake
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.layout import Block, Layout
 from btresearch.peer.ledger import Ledger
 from btresearch.peer.messages import (
@@ -54,6 +55,8 @@ class PeerConnection:
     - A responder that serves several torrents passes infohash=None, reads the Handshake event, then calls
       `bind(infohash, layout)` and `handshake()`.
     - `extensions` are the names and ids under which this side wants extension messages (BEP 10).
+    - `infohash_v2` are the first 20 bytes of the same torrent's v2 infohash, if it has one: the peer may name
+      either, and a responder whose peer knows both answers with it (BEP 52).
     - After every `receive` and every command, write `data_to_send()`: some answers (rejects) are automatic.
 
     Read-only for the caller: `remote` (the peer's Handshake), `am_choking`, `am_interested`,
@@ -67,6 +70,7 @@ class PeerConnection:
         initiator: bool,
         peer_id: bytes,
         infohash: bytes | None,
+        infohash_v2: bytes | None = None,
         layout: Layout | None = None,
         extensions: Mapping[bytes, int] | None = None,
         fast: bool = True,
@@ -80,7 +84,12 @@ class PeerConnection:
         self.am_interested = self.peer_interested = False
         self.peer_requests: dict[Block, None] = {}
         self.peer_extensions: dict[bytes, int] = {}
-        self._reserved = (EXTENDED_BIT if extensions is not None else 0) | (FAST_BIT if fast else 0)
+        self._infohash_v2 = infohash_v2
+        self._reserved = (
+            (EXTENDED_BIT if extensions is not None else 0)
+            | (FAST_BIT if fast else 0)
+            | (V2_BIT if infohash_v2 is not None else 0)
+        )
         self._extensions = {number: name for name, number in (extensions or {}).items()}
         self._ledger = Ledger()
         self._offered, self._told = PieceSet(0), False
@@ -112,6 +121,12 @@ class PeerConnection:
     def extended(self) -> bool:
         """Whether both ends speak BEP 10."""
         return self.remote is not None and self.remote.extended and bool(self._reserved & EXTENDED_BIT)
+
+    @property
+    def v2(self) -> bool:
+        """Whether one end named the v2 infohash: hashes may be asked for (BEP 52)."""
+        named = (self.infohash, None if self.remote is None else self.remote.infohash)
+        return self.remote is not None and self._infohash_v2 is not None and self._infohash_v2 in named
 
     @property
     def peer_pieces(self) -> PieceSet | None:
@@ -285,6 +300,10 @@ class PeerConnection:
         if self.fast:
             self._fast.expect(indices)
 
+    def hashes(self, message: HashRequest | Hashes | HashReject) -> None:
+        """Ask for hashes of a file's tree, answer, or refuse (BEP 52)."""
+        self._send(message)
+
     def extended_handshake(self, fields: Mapping[bytes, Encodable]) -> None:
         """Send the BEP 10 handshake; `extension.handshake_fields` builds its dictionary."""
         self._send(Extended(extension.HANDSHAKE_ID, extension.encode_handshake(fields)))
@@ -300,7 +319,7 @@ class PeerConnection:
 
     def _send(self, message: Message) -> None:
         kind = type(message)
-        if reason := violation(self._local_phase, kind, fast=self.fast, extended=self.extended):
+        if reason := violation(self._local_phase, kind, fast=self.fast, extended=self.extended, v2=self.v2):
             raise LocalProtocolError(reason)
         self._local_phase = RULES[kind].after or self._local_phase
         self._out.append(wire.encode(message))
@@ -324,13 +343,19 @@ class PeerConnection:
         return view[len(taken) :]
 
     def _judge_handshake(self, remote: Handshake) -> None:
-        if self.infohash is not None and remote.infohash != self.infohash:
+        if self.infohash is not None and remote.infohash not in (self.infohash, self._infohash_v2):
             raise RemoteProtocolError("handshake for another torrent")
+        if self._local_phase is Phase.HANDSHAKE and self.infohash is not None:
+            self.infohash = self._infohash_v2 if self._upgrades(remote) else remote.infohash
         if remote.peer_id == self.peer_id:
             raise RemoteProtocolError("connected to self: the peer_id is the own one")
 
+    def _upgrades(self, remote: Handshake) -> bool:
+        """BEP 52: a peer that named the v1 infohash and set the bit may be answered with that of v2."""
+        return self._infohash_v2 is not None and remote.v2
+
     def _judge(self, kind: type) -> None:
-        if reason := violation(self._remote_phase, kind, fast=self.fast, extended=self.extended):
+        if reason := violation(self._remote_phase, kind, fast=self.fast, extended=self.extended, v2=self.v2):
             raise RemoteProtocolError(reason)
         self._remote_phase = RULES[kind].after or self._remote_phase
 
@@ -445,4 +470,7 @@ class PeerConnection:
         Reject: _on_reject,
         AllowedFast: _on_allowed_fast,
         Extended: _on_extended,
+        HashRequest: _on_plain,
+        Hashes: _on_plain,
+        HashReject: _on_plain,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.messages import (
     AllowedFast,
     Bitfield,
@@ -63,15 +64,19 @@ RULES: dict[type, Rule] = {
     Suggest: Rule(_ANY, Phase.OPEN, "fast"),
     Reject: Rule(_ANY, Phase.OPEN, "fast"),
     AllowedFast: Rule(_ANY, Phase.OPEN, "fast"),
+    # BEP 52: about the metadata, whatever is choked
+    HashRequest: Rule(_ANY, needs="v2"),
+    Hashes: Rule(_ANY, needs="v2"),
+    HashReject: Rule(_ANY, needs="v2"),
 }
 
 
-def violation(phase: Phase, kind: type, *, fast: bool, extended: bool) -> str | None:
+def violation(phase: Phase, kind: type, *, fast: bool, extended: bool, v2: bool = False) -> str | None:
     """Why a message of `kind` is not legal in `phase`, or None."""
     rule = RULES[kind]
     if phase not in rule.phases:
         return f"{kind.__name__} is not legal {phase.value}" if phase is not Phase.OPEN else _late(kind)
-    if (rule.needs == "fast" and not fast) or (rule.needs == "extended" and not extended):
+    if rule.needs is not None and not {"fast": fast, "extended": extended, "v2": v2}[rule.needs]:
         return f"{kind.__name__} without the {rule.needs} extension at both ends"
     return None
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from btresearch.peer import hashes
 from btresearch.peer.errors import RemoteProtocolError
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.messages import (
     AllowedFast,
     Bitfield,
@@ -63,6 +65,8 @@ def encode(message: Message) -> bytes:
             return struct.pack(">IB", 1 + len(bits), message.id) + bits
         case Extended(extension, payload):
             return struct.pack(">IBB", 2 + len(payload), message.id, extension) + payload
+        case HashRequest() | Hashes() | HashReject():
+            return hashes.encode(message)
         case _:
             return struct.pack(">IB", 1, message.id)
 
@@ -81,7 +85,7 @@ def decode(body: memoryview) -> Message | None:
         return KeepAlive()
     pull = _PULL.get(body[0])
     if pull is None:
-        raise RemoteProtocolError(f"message id {body[0]} is not one of BEP 3, 6 or 10")
+        raise RemoteProtocolError(f"message id {body[0]} is not one of BEP 3, 6, 10 or 52")
     return pull(body)
 
 
@@ -215,4 +219,7 @@ _PULL: dict[int, Callable[[memoryview], Message | None]] = {
     Piece.id: _pull_block,
     PORT_ID: _drop_port,
     Extended.id: _pull_extended,
+    HashRequest.id: hashes.pull_request,
+    Hashes.id: hashes.pull_hashes,
+    HashReject.id: hashes.pull_reject,
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from btresearch.errors import BtresearchError, InputError
 from btresearch.peer.piece_hash import PieceHash
@@ -22,6 +22,7 @@ from btresearch.session.storage import Storage
 
 WORKERS = 2
 
+_Answer = TypeVar("_Answer")
 Buffer = bytes | bytearray | memoryview
 
 
@@ -64,6 +65,15 @@ class Disk:
         def job() -> Callable[[], None]:
             data = self.storage.read(start, length)
             return lambda: done(data)
+
+        self._put(job)
+
+    def ask(self, work: Callable[[], _Answer], done: Callable[[_Answer], None]) -> None:
+        """Run `work` in a worker, then `done(what it returned)` on the loop."""
+
+        def job() -> Callable[[], None]:
+            answer = work()
+            return lambda: done(answer)
 
         self._put(job)
 
