@@ -14,6 +14,7 @@ from btresearch.transport.btls.exchange import Exchange
 from btresearch.transport.btls.keys import ChannelSecrets, TorrentKey
 from btresearch.transport.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.transport.protocol import Bytes, Entropy
+from btresearch.transport.shape import MAX_RECORD_BYTES
 
 
 class _State(Enum):
@@ -164,6 +165,8 @@ class Initiator:
         if not hello.proves(head, self._key, "responder", self._secrets):
             raise self._channel.refuse("btls: the other end did not prove the torrent")
         end = hello.total_bytes(head)
+        if end > MAX_RECORD_BYTES:
+            raise self._channel.refuse(f"btls: Hello of {end} bytes, expected at most {MAX_RECORD_BYTES}")
         if len(self._answer) < end:
             return b""
         self._own_ekms.discard(self._secrets.EKM)

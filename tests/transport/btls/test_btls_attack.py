@@ -310,9 +310,26 @@ def test_a_pad_that_is_not_the_record_s_rest_ends_the_connection(said: int, key:
     intruder = Intruder(responder)
     wrong = bytearray(intruder.hello(key, 1))
     wrong[49:51] = said.to_bytes(2, "big")
-    with pytest.raises(RemoteProtocolError, match=r"exactly one record|pad_len"):
+    with pytest.raises(RemoteProtocolError, match="exactly one record"):
         intruder.say(bytes(wrong))
     assert not responder.ready
+
+
+@pytest.mark.parametrize("pad_bytes", [0, 1, 1199, 16384 - 51, 16384 - 50, 0xFFFF])
+def test_the_initiator_takes_a_pad_of_one_record_at_most(pad_bytes: int, key: TorrentKey) -> None:
+    initiator = dial_full(key=key)
+    impostor = Impostor(initiator)
+    answer = impostor.hello(key)[:49] + pad_bytes.to_bytes(2, "big")
+    if pad_bytes > 16384 - 51:
+        with pytest.raises(RemoteProtocolError, match="at most 16384") as refused:
+            impostor.say(answer)
+        assert refused.value.goodbye[:1] == b"\x17"
+        return
+    impostor.say(answer + bytes(pad_bytes)[:-1])
+    assert initiator.ready is (key is not FULL and pad_bytes == 0)
+    if pad_bytes:
+        assert impostor.say(b"\1" + (APP if key is not FULL else b""))[0] == (APP if key is not FULL else b"")
+    assert initiator.ready is (key is not FULL)
 
 
 @pytest.mark.parametrize("cut", [1, 15, 16, 47, 48, 50, 51, 52, 643])

@@ -20,7 +20,7 @@ from btresearch.transport.btls import (
     request,
 )
 from btresearch.transport.btls.engine import TlsEngine
-from btresearch.transport.btls.exchange import SCRIPT, Exchange, Step
+from btresearch.transport.btls.exchange import Exchange
 from btresearch.transport.btls.keys import Role
 from tests.transport.btls.certificates import HOUR_S, URN, leaf
 from tests.transport.btls.members import (
@@ -126,16 +126,6 @@ def test_each_level_of_one_keyring_takes_its_own_way() -> None:
         link = Link(dial_full(key=key), answer_full(None, strict, basic, FULL)).start()
         assert (link.ends[0].ready, link.ends[1].name) == (True, f"btls_{key.level}")
         assert (link.ends[1].peer_leaf is not None) == (key is FULL)  # type: ignore[attr-defined]
-
-
-def test_the_script_of_one_end_mirrors_the_other_s() -> None:
-    mirror = {
-        Step.SEND_REQUEST: Step.TAKE_REQUEST,
-        Step.TAKE_REQUEST: Step.SEND_REQUEST,
-        Step.SEND_AUTHENTICATOR: Step.TAKE_AUTHENTICATOR,
-        Step.TAKE_AUTHENTICATOR: Step.SEND_AUTHENTICATOR,
-    }
-    assert tuple(mirror[step] for step in SCRIPT["initiator"]) == SCRIPT["responder"]
 
 
 def test_the_order_on_the_wire() -> None:
