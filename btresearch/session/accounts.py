@@ -21,31 +21,23 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from btresearch.errors import InputError, printable
+from btresearch.peer import tls_info
 from btresearch.session.errors import EnrolmentError
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_URL_CHARS = 2048
 MAX_TEXT_BYTES = 256
-HTTPS_PORT = 443
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _KEYS = {"user", "password", "pin", "ca"}
-_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 
 
 def origin_of(url: str) -> str:
-    """The origin of an HTTPS URL in one spelling: https://host:port. Raises InputError for any other URL."""
-    shown = printable(url, 200)
-    try:
-        parts = urlsplit(url[: MAX_URL_CHARS + 1])
-        port = parts.port or HTTPS_PORT
-    except ValueError as error:
-        raise InputError(shown, "an https URL") from error
-    host = (parts.hostname or "").lower()
-    if parts.scheme != "https" or not _HOST.fullmatch(host) or len(url) > MAX_URL_CHARS:
-        raise InputError(shown, "an https URL")
-    if parts.username is not None or parts.password is not None:
-        raise InputError("a tracker's URL", "no user and no password in it")
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    """The origin of an HTTPS URL, in the one spelling of info.tls. Raises InputError for any other URL."""
+    origin = tls_info.origin_of(url) if len(url) <= MAX_URL_CHARS else None
+    if origin is None:
+        # Without its user part, which may hold a password.
+        raise InputError(printable(url.rpartition("@")[2], 200), "an https URL, without user or password")
+    return origin
 
 
 @dataclass(frozen=True)
@@ -111,10 +103,21 @@ class Accounts:
         accounts = [_account(path, url, entry) for url, entry in fields.items()]
         return cls({account.origin: account for account in accounts}, str(path))
 
+    def find(self, url: str) -> Account | None:
+        """The account for a URL's origin, if there is one."""
+        return self.by_origin.get(tls_info.origin_of(url) or "")
+
+    def get(self, url: str) -> Account | None:
+        """The account for a URL's origin, if there is one."""
+        try:
+            return self.by_origin.get(origin_of(url))
+        except InputError:  # no HTTPS URL: nothing is for it
+            return None
+
     def at(self, url: str) -> Account:
         """The account for a URL's origin. Raises EnrolmentError that says how to configure one; InputError."""
         origin = origin_of(url)
-        if (account := self.by_origin.get(origin)) is None:
+        if (account := self.find(url)) is None:
             raise EnrolmentError(
                 f"{origin}: the torrent names this server and {self.source} has no account for it. If you trust "
                 f'it, add ["{origin}"] with user, password and, unless its certificate is a public one, pin'

@@ -17,15 +17,28 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from btresearch.session.accounts import Account
+from btresearch.session.accounts import Account, Accounts
 from btresearch.session.enrolment import enrol
 from btresearch.session.errors import EnrolmentError, EnrolmentRefused
+from btresearch.session.membership import Enrol, Membership
 from btresearch.transport.btls.credential import Credential, Member
 
 RENEW_AT = (0.4, 0.5)  # of the time left, drawn: members that enrolled together renew apart
 BACK_OFF_S, MAX_BACK_OFF_S = 5.0, 300.0
 
 log = logging.getLogger(__name__)
+
+
+def enrolling(accounts: Accounts, *, rng: random.Random) -> Enrol:
+    """What `Access` takes: a credential for a torrent from the account at the origin that it names."""
+
+    def enrol_in(membership: Membership) -> Renewal:
+        if membership.tls is None or membership.tls.est is None:
+            raise EnrolmentError("the torrent names no server to enrol at")
+        est = membership.tls.est
+        return Renewal(est, membership.infohashes, accounts.at(est), ca=membership.tls.ca, rng=rng)
+
+    return enrol_in
 
 
 class Renewal:

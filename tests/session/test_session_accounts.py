@@ -30,8 +30,8 @@ def _file(folder: Path, text: str, mode: int = 0o600) -> Path:
 @pytest.mark.parametrize(
     ("url", "origin"),
     [
-        ("https://Tracker.Example", "https://tracker.example:443"),
-        ("https://tracker.example:443/", "https://tracker.example:443"),
+        ("https://Tracker.Example", "https://tracker.example"),
+        ("https://tracker.example:443/", "https://tracker.example"),
         ("HTTPS://tracker.example:8443/announce?x=1", "https://tracker.example:8443"),
         ("https://[2001:DB8::1]:1/", "https://[2001:db8::1]:1"),
     ],
@@ -76,7 +76,7 @@ def test_what_a_file_says(tmp_path: Path) -> None:
     text = ENTRY + f'["https://b.example:8443"]\nuser = "bob"\npassword = "{PASSWORD}"\npin = "{PIN}"\n'
     accounts = Accounts.load(_file(tmp_path, text))
     assert accounts.at("https://tracker.example/announce") == Account(
-        "https://tracker.example:443", "ann", PASSWORD
+        "https://tracker.example", "ann", PASSWORD
     )
     bob = accounts.at("https://b.example:8443")
     assert (bob.user, bob.pin) == ("bob", bytes.fromhex(PIN))
@@ -93,8 +93,10 @@ def test_an_origin_without_an_account_says_how_to_add_one(tmp_path: Path) -> Non
         with pytest.raises(EnrolmentError, match=r"no account for it.*If you trust it, add \[") as caught:
             accounts.at(url)
         assert origin_of(url) in str(caught.value) and PASSWORD not in str(caught.value)
+        assert accounts.find(url) is None
     with pytest.raises(InputError, match="an https URL"):
         accounts.at("http://tracker.example")
+    assert accounts.find("http://tracker.example") is None
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])

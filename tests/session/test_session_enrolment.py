@@ -74,7 +74,7 @@ def test_verified_by_a_ca_file(tmp_path: Path) -> None:
         ({"pin": None}, "certificate"),
         ({"password": "hunter2hunter2"}, r"refused \(HTTP 401\)"),
         ({"user": "eve"}, r"refused \(HTTP 401\)"),
-        ({"origin": "https://tracker.example:443"}, "this account is for https://tracker.example:443"),
+        ({"origin": "https://tracker.example"}, "this account is for https://tracker.example"),
     ],
 )
 def test_no_certificate(

@@ -117,7 +117,7 @@ def test_troubles_are_waited_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest
 
     async def main() -> list[float]:
         clock = _Clockwork()
-        account = Account("https://t.example:443", "ann", PASSWORD)
+        account = Account("https://t.example", "ann", PASSWORD)
         renewal = Renewal(account.origin, (V1,), account, ca={bytes(32)}, rng=random.Random(1), sleep=clock)
         async with renewal:
             for _ in range(12):

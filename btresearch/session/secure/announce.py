@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from btresearch.peer import Address, RemoteProtocolError, announce, query
+from btresearch.peer import Address, RemoteProtocolError, announce
 from btresearch.session.secure import reply
 from btresearch.session.secure.doorkeeper import Doorkeeper
 from btresearch.session.secure.errors import MembersError, Refused
@@ -62,15 +62,14 @@ class Announces:
             return _bencoded(body, status=refusal.status, headers=headers)
 
     async def _announce(self, request: web.Request, name: str) -> bytes:
-        text = request.rel_url.raw_query_string
-        said, now_s = announce.parse_query(text), self._now_s()
+        said, now_s = announce.parse_query(request.rel_url.raw_query_string), self._now_s()
         standing = await asyncio.to_thread(self._standing, name, said.infohash, now_s)
         response, peer_ids = self._swarms.announce(
             standing.held.torrent,
             said,
             Address.of(request.remote or "", said.port),
             member=name,
-            issue=_announced(standing.issues, _named_pin(text)),
+            issue=_announced(standing.issues, said.tls_pin),
             entitled=standing.entitled,
             now_s=now_s,
         )
@@ -89,11 +88,6 @@ def _announced(issues: Sequence[Issue], pin: bytes | None) -> Issue | None:
         if issue.pin == pin:
             return issue
     raise Refused(403, "tls_pin is of no certificate issued to this member")
-
-
-def _named_pin(text: str) -> bytes | None:
-    fields = query.read(text, max_bytes=announce.MAX_QUERY_BYTES, max_fields=announce.MAX_FIELDS)
-    return fields.get(b"tls_pin", [None])[0]
 
 
 def _bencoded(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

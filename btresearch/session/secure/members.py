@@ -104,7 +104,7 @@ class Members:
         Raises MembersError if they belong to different torrents already.
         """
         if not infohashes or any(len(one) not in (20, 32) for one in infohashes):
-            raise MembersError("a torrent has one or two infohashes of 20 or 32 bytes")
+            raise MembersError("an infohash has 20 or 32 bytes, and a torrent has one")
         with self._transaction() as db:
             known = {torrent for one in infohashes if (torrent := _torrent(db, one)) is not None}
             if len(known) > 1:
@@ -114,6 +114,9 @@ class Members:
                 "INSERT INTO infohash VALUES (?, ?, ?) ON CONFLICT (whole) DO NOTHING",
                 [(one, one[:20], torrent) for one in infohashes],
             )
+            kinds = db.execute("SELECT length(whole) FROM infohash WHERE torrent = ?", (torrent,)).fetchall()
+            if len(kinds) != len(set(kinds)):
+                raise MembersError("a torrent has one infohash of 20 bytes (v1), one of 32 (v2), or both")
 
     def entitle(self, name: str, infohash: bytes) -> None:
         """Let a member take part in a registered torrent. Raises MembersError."""

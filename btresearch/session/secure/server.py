@@ -17,6 +17,7 @@ from typing import Self
 from aiohttp import web
 
 from btresearch.peer import Address
+from btresearch.session.accounts import origin_of
 from btresearch.session.secure import certificate, csr, reply
 from btresearch.session.secure.announce import PATH, Announces
 from btresearch.session.secure.authority import LIFE_S, Authority
@@ -51,7 +52,8 @@ class SecureTracker:
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.host, self.port, self.interval_s = host, port, interval_s
-        self._folder, self._files, self._named_origin = folder, (chain, key), origin
+        self._folder, self._files = folder, (chain, key)
+        self._named_origin = origin and origin_of(origin)
         self._life_s, self._connection_s, self._now_s = life_s, connection_s, now_s
         self.ca = self.pin = b""
         self._members: Members | None = None
@@ -61,7 +63,7 @@ class SecureTracker:
     @property
     def origin(self) -> str:
         """What accounts and `est` of info.tls name."""
-        return self._named_origin or f"https://{Address(self.host, self.port)}"
+        return self._named_origin or origin_of(f"https://{Address(self.host, self.port)}")
 
     @property
     def url(self) -> str:

@@ -90,6 +90,9 @@ def test_a_hybrid_known_by_one_infohash_gets_the_other(tmp_path: Path) -> None:
             members.register((OTHER, V2))
         with pytest.raises(MembersError):  # both would be announced as the same 20 bytes
             members.register((V2[:20],))
+        with pytest.raises(MembersError, match="or both"):
+            members.register((V1, bytes(20)))
+        assert members.torrents()[0][1] == (V1, V2)
         for bad in ((), (bytes(19),), (bytes(33),)):
             with pytest.raises(MembersError, match="20 or 32 bytes"):
                 members.register(bad)
