@@ -118,10 +118,8 @@ def torrent_magnet(
     Example: btresearch torrent magnet photos.torrent --peer 192.0.2.1:6881
     """
     from btresearch.peer import Magnet, Torrent
-    from btresearch.session.wires import require_basic
 
     torrent = Torrent.load(source)
-    require_basic(torrent)  # its link would need x.tls: without, it would name a torrent of level basic
     trackers = tuple(url for tier in torrent.announce for url in tier)
     typer.echo(
         Magnet(

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, cast
 
 from btresearch.peer.address import Address
 from btresearch.transport import ProtocolError, Transport
-from btresearch.transport.btls import Query, Responder
+from btresearch.transport.btls import Initiator, Query, Responder
 
 # Enough that a bulk sender never lets the kernel run dry between two wake-ups of the loop.
 HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
@@ -21,6 +21,8 @@ HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
 MAX_BUFFERED_BYTES = 32 << 20
 # What is buffered at the end has so long to leave.
 GOODBYE_LIMIT_S = 10.0
+# Level Full: from the proof to both authenticators (protocol.md).
+EXCHANGE_LIMIT_S = 10.0
 
 Direction = Literal["in", "out"]
 Tap = Callable[[int, Direction, bytes], None]
@@ -57,6 +59,7 @@ class Link(asyncio.Protocol):
         self.writable = True
         self.closing = False
         self.coalesces = True
+        self.on_end: Callable[[], None] | None = None  # in place of hanging up when the peer is done sending
         self.heard_ns = time.monotonic_ns()
         self.remote_address = Address("", 0)
         self.local_host = ""
@@ -65,6 +68,7 @@ class Link(asyncio.Protocol):
         self._socket: asyncio.Transport | None = None
         self._was_ready = self._heard_end = False
         self._search: asyncio.Task[None] | None = None
+        self._limit_timer: asyncio.TimerHandle | None = None
         self._reason = "closed by the peer"
 
     # asyncio.Protocol
@@ -105,12 +109,17 @@ class Link(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The peer is done sending: so are we, once it has its answer."""
         self._heard_end = True
+        if self.on_end is not None and not self.closing:
+            self.on_end()
+            return True
         return self._searching
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
         if not self.gone.done():
             self.gone.set_result(None)
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
         if exc is not None and not self.closing:
             self._reason = f"{exc.strerror or exc}" if isinstance(exc, OSError) else str(exc)
         self.closing = True
@@ -197,12 +206,28 @@ class Link(asyncio.Protocol):
         if app and self.owner is not None and not self.closing:
             self.owner.on_data(app)
         if getattr(self.transport, "closed", False):  # close_notify: a web server hangs up, too
-            self.close("closed by the peer")
+            (self.on_end or (lambda: self.close("closed by the peer")))()
 
     def _check_ready(self) -> None:
+        self._limit()
         if not self._was_ready and self.transport.ready and self.owner is not None:
             self._was_ready = True
             self.owner.on_ready()
+
+    def _limit(self) -> None:
+        """Level Full: the exchange has its time, and the connection ends with the peer's certificate."""
+        transport = self.transport
+        if not isinstance(transport, Initiator | Responder):
+            return
+        if transport.exchanging and self._limit_timer is None:
+            self._limit_after(EXCHANGE_LIMIT_S, "no proof of membership in time")
+        elif transport.ready and not self._was_ready and transport.expires_s is not None:
+            self._limit_after(transport.expires_s - time.time(), "the peer's certificate has expired")
+
+    def _limit_after(self, pause_s: float, reason: str) -> None:
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+        self._limit_timer = asyncio.get_running_loop().call_later(max(pause_s, 0.0), self.close, reason)
 
     def _guard(self, step: Callable[[], None]) -> None:
         try:

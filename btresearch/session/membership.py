@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from btresearch.errors import InputError, printable
 from btresearch.peer.handshake import INFOHASH_BYTES
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from btresearch.transport.btls import Member
 
 MAX_NAME_CHARS = 100
+NO_CREDENTIAL = "a certificate, or an account to get one with: its level is full"
 
 MemberSource = Callable[[], "Member | None"]
 """The credential to show at level Full, asked for each connection: a renewal swaps it."""
@@ -59,10 +61,15 @@ class Membership:
         if tls is None:
             if secret is not None or passphrase is not None:
                 raise InputError(name, "a torrent above btls level basic, to go with a secret")
-            return cls(tuple(TorrentKey.basic(infohash) for infohash in source.infohashes))
+            return cls.basic(*source.infohashes)
         proven = _secret(tls, name, secret or found, passphrase)
         keys = tuple(TorrentKey.derive(infohash, tls.level, proven) for infohash in source.infohashes)
         return cls(keys, tls, member)
+
+    @classmethod
+    def basic(cls, *infohashes: bytes) -> Membership:
+        """What an infohash alone gives."""
+        return cls(tuple(TorrentKey.basic(infohash) for infohash in infohashes))
 
     @property
     def level(self) -> Level:
@@ -96,13 +103,63 @@ class Membership:
         """The first of `announce_ids`, which every member of the torrent knows."""
         return self.announce_ids(url)[0]
 
+    def check(self, torrent: Torrent) -> None:
+        """Hold metadata against what was known before. Raises InputError unless both say the same of TLS."""
+        name, found = printable(torrent.name, MAX_NAME_CHARS), torrent.tls_info
+        if self.tls is None and found is not None:
+            raise InputError(name, f"x.tls in its magnet link: the torrent's level is {found.level}")
+        if self.tls is not None and (found is None or found.encode() != self.tls.encode()):
+            raise InputError(name, "the info.tls that x.tls repeats: the link or the metadata was altered")
+
     def joined_by(self, member: MemberSource) -> Membership:
         """The same with a credential."""
         return replace(self, member=member)
 
 
-Enrol = Callable[[Membership], AbstractAsyncContextManager[MemberSource]]
+class Holder(Protocol):
+    """Has a credential for one torrent, as long as it is good."""
+
+    @property
+    def member(self) -> Member | None:
+        """The present one."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A credential that the user brought; nobody renews it."""
+
+    member: Member | None = field(repr=False)
+
+
+Enrol = Callable[[Membership], AbstractAsyncContextManager[Holder]]
 """Gets a credential for a torrent of level Full, and keeps it fresh while the block runs."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a user brings to a torrent above level Basic, beside its file or link."""
+
+    secret: bytes | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    enrol: Enrol | None = None
+
+    @asynccontextmanager
+    async def to(self, source: Torrent | Magnet) -> AsyncIterator[Membership]:
+        """The membership that this gives, for as long as the block runs.
+
+        Raises InputError as `Membership.of` does, and at level Full without a credential.
+        """
+        # In a thread: scrypt takes half a second.
+        membership = await asyncio.to_thread(
+            Membership.of, source, secret=self.secret, passphrase=self.passphrase
+        )
+        if membership.level != "full":
+            yield membership
+            return
+        if self.enrol is None:
+            raise InputError(printable(source.name or source.infohash.hex(), MAX_NAME_CHARS), NO_CREDENTIAL)
+        async with self.enrol(membership) as holder:
+            yield membership.joined_by(lambda: holder.member)
 
 
 def _tls_of(source: Torrent | Magnet) -> tuple[TlsInfo | None, bytes | None]:

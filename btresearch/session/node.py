@@ -13,15 +13,21 @@ from typing import Self
 from btresearch import __version__
 from btresearch.errors import printable
 from btresearch.peer.address import Address
+from btresearch.peer.handshake import INFOHASH_BYTES
 from btresearch.peer.torrent import Torrent
 from btresearch.session import ssl_port
+from btresearch.session.decoy_site import DecoySite
 from btresearch.session.link import Link, Owner, Tap
 from btresearch.session.listener import Listener
+from btresearch.session.membership import Membership
+from btresearch.session.policy import Policy
 from btresearch.session.rates import TokenBucket
 from btresearch.session.remote import Remote
 from btresearch.session.swarm import Swarm
-from btresearch.session.wires import Policy, Wires
-from btresearch.transport import Transport
+from btresearch.session.tls_memory import TlsMemory
+from btresearch.session.wires import Wires
+from btresearch.transport import LocalProtocolError, Transport
+from btresearch.transport.dispatch import Wire
 from btresearch.transport.ssl_torrent import PeerCertificate
 
 DIAL_S = 15.0
@@ -33,7 +39,9 @@ log = logging.getLogger(__name__)
 
 
 class Node:
-    """An async context manager: listens on entry, hangs up on exit."""
+    """An async context manager: listens on entry, hangs up on exit. Its swarms are of `swarm_type`."""
+
+    swarm_type: type[Swarm] = Swarm
 
     def __init__(
         self,
@@ -47,12 +55,14 @@ class Node:
         keep_identity: bool = True,
         ssl_certificate: PeerCertificate | None = None,
         ssl_listen_port: int = 0,
+        decoy: DecoySite | None = None,
     ) -> None:
         self.policy = Policy() if policy is None else policy
         self.wires = Wires(self.policy)
-        self.tap = tap
+        self.tap, self.decoy = tap, decoy
         self.rng = random.Random() if rng is None else rng
-        self.swarms: dict[bytes, Swarm] = {}
+        self.swarms: dict[bytes, Swarm] = {}  # by every infohash, full and as a handshake has it
+        self.tls_memory = TlsMemory()
         self.peer_id = PEER_ID_PREFIX + os.urandom(20 - len(PEER_ID_PREFIX))
         self.own_peer_ids = {self.peer_id}
         self.client_name = f"btresearch {__version__}"
@@ -62,6 +72,7 @@ class Node:
         self._ssl = None if ssl_certificate is None else ssl_port.SslPort(self, ssl_certificate)
         self._ssl_certificate, self._ssl_port = ssl_certificate, ssl_listen_port
         self._links: set[Link] = set()
+        self._renewal: asyncio.Task[None] | None = None
 
     @staticmethod
     def now_ns() -> int:
@@ -83,6 +94,7 @@ class Node:
 
     async def __aenter__(self) -> Self:
         await self.wires.prepare(self._host, keep_identity=self._keep_identity)
+        self._renewal = asyncio.create_task(self.wires.keep_current())
         await self._listener.start(self._host, self._port)
         if self._ssl is not None:
             await self._ssl.start(self._host, self._ssl_port)
@@ -94,7 +106,9 @@ class Node:
         await self._listener.stop()
         if self._ssl is not None:
             await self._ssl.stop()
-        for swarm in list(self.swarms.values()):
+        if self._renewal is not None:
+            self._renewal.cancel()
+        for swarm in set(self.swarms.values()):
             await swarm.stop()
         await self._hang_up()
 
@@ -119,14 +133,41 @@ class Node:
                 link.abort("stopped")
         await asyncio.sleep(0)
 
-    def join(self, infohash: bytes, torrent: Torrent | None = None) -> Swarm:
-        """Take part in a torrent."""
+    def join(
+        self, membership: Membership, torrent: Torrent | None = None, *, policy: Policy | None = None
+    ) -> Swarm:
+        """Take part in a torrent; `policy` is its own, of this endpoint's transports.
+
+        Raises InputError where the policy and the torrent's level don't go together.
+        """
         if torrent is not None:
             ssl_port.check(torrent, self.policy.transports, self._ssl_certificate)
-        swarm = self.swarms[infohash] = Swarm(self, infohash, torrent=torrent)
+        wish = torrent is not None and torrent.requires_tls
+        own = (policy or self.policy).of(membership, requires_tls=wish)
         if self._ssl is None or torrent is None or not self._ssl.serve(torrent):
-            self.wires.serve(infohash)
+            self.wires.serve(membership, own)
+        swarm = self.swarm_type(self, membership, torrent=torrent, policy=own)
+        for infohash in membership.infohashes:
+            self.swarms[infohash] = self.swarms[infohash[:INFOHASH_BYTES]] = swarm
         return swarm
+
+    def leave(self, swarm: Swarm) -> None:
+        """Nobody finds this torrent here any more."""
+        self.wires.forget(swarm.membership)
+        for infohash in [infohash for infohash, each in self.swarms.items() if each is swarm]:
+            del self.swarms[infohash]
+
+    @property
+    def requires_tls(self) -> bool:
+        """Whether the port is a web server to everyone else: only if every torrent on it requires TLS."""
+        return all(policy.tls == "require" for policy in self._policies())
+
+    def accepts(self, wire: Wire) -> bool:
+        """Whether any torrent here may be spoken over what begins like `wire`."""
+        return any(policy.accepts(wire) for policy in self._policies())
+
+    def _policies(self) -> list[Policy]:
+        return [swarm.policy for swarm in self.swarms.values()] or [self.policy]
 
     def new_peer_id(self) -> bytes:
         """A random one for a single connection (protocol.md, step 5)."""
@@ -139,11 +180,15 @@ class Node:
         if peer_id != self.peer_id:
             self.own_peer_ids.discard(peer_id)
 
-    async def dial(self, swarm: Swarm, address: Address, failures: int) -> Remote | None:
+    async def dial(self, swarm: Swarm, address: Address) -> Remote | None:
         """Connect to `address`; None if that failed."""
-        transport = self._outgoing(swarm.infohash, failures)
-        connection = swarm.connection(initiator=True, anonymous=transport.name.startswith("btls"))
-        remote = Remote(swarm, connection, address)
+        try:
+            transport = self._outgoing(swarm, address)
+        except LocalProtocolError as error:  # level Full, and no credential at this time
+            log.warning("%s: not dialled: %s", printable(str(address)), error)
+            return None
+        key_infohash = transport.infohash if transport.name.startswith("btls") else None
+        remote = Remote(swarm, swarm.connection(initiator=True, proven=key_infohash), address)
         link = self.link(transport, remote)
         remote.link = link
         swarm.remotes.add(remote)
@@ -158,7 +203,12 @@ class Node:
             return None
         return remote
 
-    def _outgoing(self, infohash: bytes, failures: int) -> Transport:
-        if self._ssl is not None and infohash in self._ssl:
-            return self._ssl.outgoing(infohash)
-        return self.wires.outgoing(self.policy.dial_with(failures), infohash)
+    def _outgoing(self, swarm: Swarm, address: Address) -> Transport:
+        if self._ssl is not None and swarm.infohash in self._ssl:
+            return self._ssl.outgoing(swarm.infohash)
+        name = swarm.policy.dial_with(
+            swarm.dialer.failures(address),
+            indicated=self.tls_memory.knows(address),
+            tls_failed=self.tls_memory.failed_lately(address, self.now_ns()),
+        )
+        return self.wires.outgoing(name, swarm.membership, pin=swarm.dialer.pin(address))

@@ -26,6 +26,7 @@ from btresearch.peer.messages import (
     Reject,
 )
 from btresearch.peer.requester import Requester
+from btresearch.session import twins
 from btresearch.session.errors import StorageError
 from btresearch.session.link import Link
 from btresearch.session.rates import NS_PER_S, RateMeter
@@ -54,6 +55,7 @@ class Remote:
         self.link: Link | None = None
         self.snubbed = False
         self.closed = False
+        self.listens_at: Address | None = address if connection.initiator else None
         self._in_picker = False
         self._handshake_missing = HANDSHAKE_BYTES
         self._requester = Requester(now_ns=now_ns)
@@ -62,6 +64,7 @@ class Remote:
         self._loop = asyncio.get_running_loop()
         self._serving = Serving(self)
         self._metadata_asked = 0
+        self._was_ready = False
 
     def __str__(self) -> str:
         return str(self.address)
@@ -70,8 +73,11 @@ class Remote:
 
     def on_ready(self) -> None:
         """The transport is through: an initiator, or a responder whose torrent is proven, speaks."""
+        self._was_ready = True
+        if self.connection.initiator and self._over_btls:
+            self.swarm.node.tls_memory.speaks(self.address)
         opening.speak(self.connection, self.swarm.have)
-        if self.connection.initiator and self._responder_spoke_first:
+        if self.connection.initiator and self._over_btls:
             self.touch()  # its handshake follows in the same read: one record answers it all
         else:
             self.pump()
@@ -82,7 +88,7 @@ class Remote:
             # On its own: what follows in the same read may only be answered after our own handshake.
             head, data = data[: self._handshake_missing], data[self._handshake_missing :]
             self._handshake_missing -= len(head)
-            self._feed(head, last=not (data and self._responder_spoke_first))
+            self._feed(head, last=not (data and self._over_btls))
         if data and not self.closed:
             self._feed(data)
 
@@ -293,13 +299,19 @@ class Remote:
         opening.answer(
             self.connection, self.swarm.have, self._extension_fields(), peer_host=self.address.host
         )
-        if self.connection.initiator and self._responder_spoke_first:
+        if self.connection.initiator and self._over_btls:
             opening.expect(self.connection, self._own_host)
         self.swarm.established(self)
 
     @property
-    def _responder_spoke_first(self) -> bool:
+    def _over_btls(self) -> bool:
         return self.link is not None and self.link.transport.name.startswith("btls")
+
+    @property
+    def failed_tls(self) -> bool:
+        """Whether this was a dial over btls that got through to nobody who spoke it."""
+        reached = self.link is not None and self.link.connected
+        return self.connection.initiator and self._over_btls and reached and not self._was_ready
 
     @property
     def _own_host(self) -> str:
@@ -314,6 +326,8 @@ class Remote:
             metadata_size=None if torrent is None else len(torrent.info_bytes),
             # Over btls nothing in it may tell the clients apart (protocol.md, step 5).
             client=None if name.startswith("btls") else self.swarm.node.client_name,
+            tls=not name.startswith("btls") and self.swarm.policy.tls != "never",
+            port=self.swarm.node.port_of(self.swarm.infohash) if self.connection.initiator else None,
         )
 
     def _on_piece(self, event: Piece) -> None:
@@ -367,14 +381,22 @@ class Remote:
         self.swarm.rechoke_soon()
 
     def _on_extension_handshake(self, event: ExtensionHandshake) -> None:
+        self._locate(event)
         if event.request_queue is not None:
             self._requester.limit_to(event.request_queue)
         if event.metadata_size is not None and metadata.NAME in event.ids:
-            self.swarm.metadata_offered(self, event.metadata_size)
+            self.swarm.metadata_exchange.offered(self, event.metadata_size)
+
+    def _locate(self, event: ExtensionHandshake) -> None:
+        self.listens_at = twins.listening_address(self, event.port)
+        if self.listens_at is not None and event.tls:
+            self.swarm.node.tls_memory.speaks(self.listens_at)
+        if self._over_btls and self.listens_at is not None:
+            self.swarm.listening(self)
 
     def _on_extension_message(self, event: ExtensionMessage) -> None:
         if event.name == metadata.NAME:
-            self.swarm.metadata_message(self, event.payload)
+            self.swarm.metadata_exchange.message(self, event.payload)
 
     _HANDLERS: Mapping[type, Callable[[Remote, Any], None]] = {
         Handshake: _on_handshake,

@@ -8,24 +8,25 @@ import logging
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
-from btresearch.errors import InputError
-from btresearch.peer import metadata
 from btresearch.peer.address import Address
 from btresearch.peer.choker import CHOKE_INTERVAL_NS, Choker
 from btresearch.peer.connection import PeerConnection
-from btresearch.peer.errors import RemoteProtocolError
-from btresearch.peer.handshake import Handshake
+from btresearch.peer.handshake import INFOHASH_BYTES, Handshake
+from btresearch.peer.known import KnownPeer
 from btresearch.peer.layout import Layout
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
-from btresearch.session import ssl_port
+from btresearch.session import twins
 from btresearch.session.dialer import Dialer
 from btresearch.session.disk import Disk
 from btresearch.session.download import Download
 from btresearch.session.link import Link
+from btresearch.session.membership import Membership
+from btresearch.session.metadata_exchange import MetadataExchange
+from btresearch.session.policy import Policy
+from btresearch.session.quota import network
 from btresearch.session.rates import NS_PER_S, RateMeter
 from btresearch.session.remote import EXTENSIONS, Remote
-from btresearch.session.wires import network, require_basic
 
 if TYPE_CHECKING:
     from btresearch.session.node import Node
@@ -42,9 +43,12 @@ log = logging.getLogger(__name__)
 class Swarm:
     """Made by `Node.join`. `metadata`, `completed` and `failed` are what callers wait for."""
 
-    def __init__(self, node: Node, infohash: bytes, *, torrent: Torrent | None) -> None:
+    def __init__(
+        self, node: Node, membership: Membership, *, torrent: Torrent | None, policy: Policy
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self.node, self.infohash, self.torrent = node, infohash, torrent
+        self.node, self.membership, self.policy, self.torrent = node, membership, policy, torrent
+        self.infohash = membership.infohashes[0][:INFOHASH_BYTES]
         self.content: Download | None = None
         self.external_host = ""  # this side as a tracker sees it (BEP 24)
         self.remotes: set[Remote] = set()
@@ -59,7 +63,7 @@ class Swarm:
         self._choker = Choker(rng=node.rng)
         self._choked_ns = 0
         self._rechoke_scheduled = self._stopped = False
-        self._fetch = metadata.MetadataFetch(infohash)
+        self.metadata_exchange = MetadataExchange(self)
         self._dials: set[asyncio.Task[None]] = set()
         self._ticker = loop.create_task(self._tick_forever())
         if torrent is not None:
@@ -75,10 +79,30 @@ class Swarm:
             remote.open()
         self._check_complete()
 
-    def add_peers(self, addresses: Iterable[Address], *, patient: bool = False) -> None:
+    def add_peers(self, peers: Iterable[Address | KnownPeer], *, patient: bool = False) -> None:
         """Dial these soon; `patient` ones for ever."""
-        self.dialer.add((a for a in addresses if a.host not in self.banned), patient=patient)
+        known = [peer if isinstance(peer, KnownPeer) else KnownPeer(peer) for peer in peers]
+        for peer in known:
+            if peer.tls or peer.requires_tls:
+                self.node.tls_memory.speaks(peer.address)
+        self.dialer.add((peer for peer in known if peer.address.host not in self.banned), patient=patient)
         self._dial()
+
+    def learn(self, torrent: Torrent) -> None:
+        """The metadata has come, and is what the link promised."""
+        self.torrent = torrent
+        if not self.metadata.done():
+            self.metadata.set_result(torrent)
+
+    def abandon(self, error: Exception) -> None:
+        """The metadata is not what the link promised: hang up on everyone, dial nobody, serve nobody."""
+        log.warning("%s", error)
+        self._stopped = True
+        self.node.leave(self)
+        for remote in list(self.remotes):
+            self._leave(remote)
+            remote.close("metadata refused")
+        self.fail(error)
 
     def fail(self, error: Exception) -> None:
         """Whoever watches gets `error`."""
@@ -101,12 +125,18 @@ class Swarm:
 
     # connections
 
-    def connection(self, *, initiator: bool, anonymous: bool) -> PeerConnection:
-        """A new connection's core; `anonymous` ones get a peer_id of their own."""
+    def connection(
+        self, *, initiator: bool, proven: bytes | None = None, infohash: bytes | None = None
+    ) -> PeerConnection:
+        """A new connection's core.
+
+        Over btls with the full infohash that was `proven`: the handshake repeats it, and the peer_id is the
+        connection's own. Else `infohash` is what the peer asked for.
+        """
         return PeerConnection(
             initiator=initiator,
-            peer_id=self.node.new_peer_id() if anonymous else self.node.peer_id,
-            infohash=self.infohash,
+            peer_id=self.node.peer_id if proven is None else self.node.new_peer_id(),
+            infohash=(proven or infohash or self.infohash)[:INFOHASH_BYTES],
             layout=self.layout,
             extensions=EXTENSIONS,
         )
@@ -136,6 +166,12 @@ class Swarm:
     def established(self, remote: Remote) -> None:
         """Both handshakes have passed."""
         log.info("%s: connected over %s", remote, "?" if remote.link is None else remote.link.transport.name)
+
+    def listening(self, remote: Remote) -> None:
+        """The peer has said where it listens: perhaps there is a connection to it already."""
+        loser = twins.loser(remote, self.remotes)
+        if loser is not None:
+            self.drop(loser, "connected twice", fault=False)
 
     def drop(self, remote: Remote, reason: str, *, fault: bool) -> None:
         """Hang up on a peer; three faults ban its host."""
@@ -200,32 +236,6 @@ class Swarm:
             self._rechoke_scheduled = True
             asyncio.get_running_loop().call_soon(self._rechoke)
 
-    def metadata_offered(self, remote: Remote, size: int) -> None:
-        """The peer has the info dictionary (BEP 9)."""
-        if self.torrent is not None:
-            return
-        try:
-            self._fetch.add_peer(remote, size)
-        except RemoteProtocolError as error:
-            self.drop(remote, f"metadata: {error}", fault=True)
-        self._ask_metadata()
-
-    def metadata_message(self, remote: Remote, payload: bytes) -> None:
-        """A ut_metadata message: answer it, or learn from it."""
-        info = None if self.torrent is None else self.torrent.info_bytes
-        try:
-            message = metadata.decode(payload)
-            if isinstance(message, metadata.MetadataRequest):
-                # BEP 9: a reject is what protects from a flood; an answer is 300 times as long as its request.
-                offered = info if remote.may_ask_metadata(0 if info is None else len(info)) else None
-                remote.connection.extended_message(metadata.NAME, metadata.answer(offered, message))
-            elif self.torrent is None and (found := self._fetch.receive(remote, payload)) is not None:
-                self._metadata_found(found)
-        except RemoteProtocolError as error:
-            self._fetch.remove_peer(remote)
-            self.drop(remote, f"metadata: {error}", fault=True)
-        self._ask_metadata()
-
     # Watcher of the download
 
     def piece_passed(self, index: int) -> None:
@@ -268,7 +278,9 @@ class Swarm:
         if remote not in self.remotes:
             return
         self.remotes.discard(remote)
-        self._fetch.remove_peer(remote)
+        self.metadata_exchange.remove_peer(remote)
+        if remote.failed_tls:
+            self.node.tls_memory.failed(remote.address, self.node.now_ns())
         self.node.forget_peer_id(remote.connection.peer_id)
         if self.content is not None:
             self.content.picker.remove_peer(remote)
@@ -290,26 +302,6 @@ class Swarm:
             self.completed_ns = self.node.now_ns()
             for remote in list(self.remotes):
                 remote.update_interest()
-
-    def _ask_metadata(self) -> None:
-        if self.torrent is not None:
-            return
-        for remote in self.remotes:
-            for payload in self._fetch.requests(remote):
-                remote.connection.extended_message(metadata.NAME, payload)
-            remote.touch()
-
-    def _metadata_found(self, info: bytes) -> None:
-        try:
-            torrent = Torrent.from_info(info)
-            require_basic(torrent)
-            ssl_port.check(torrent, self.node.policy.transports, None)  # what brought it was no SSL
-            self.torrent = torrent
-        except InputError as error:  # the infohash vouches for it: no other peer has a better one
-            self.fail(error)
-            return
-        if not self.metadata.done():
-            self.metadata.set_result(torrent)
 
     def _rechoke(self) -> None:
         self._rechoke_scheduled = False
@@ -343,8 +335,9 @@ class Swarm:
             task.add_done_callback(self._dials.discard)
 
     async def _dial_one(self, address: Address) -> None:
-        failures = self.dialer.failures(address)
-        if self._crowded(address.host) or await self.node.dial(self, address, failures) is None:
+        if any(remote.listens_at == address for remote in self.remotes):
+            self.dialer.postpone(address, self.node.now_ns())
+        elif self._crowded(address.host) or await self.node.dial(self, address) is None:
             self._ended(address, was_useful=False)
 
 

@@ -33,6 +33,8 @@ _KINDS = (
         repeatable=False,
     ),
     TransportKind("btls_basic", "TLS 1.3 with a proof from the infohash alone", "tls", repeatable=False),
+    TransportKind("btls_strict", "TLS 1.3 with a proof from the torrent's secret", "tls", repeatable=False),
+    TransportKind("btls_full", "btls_strict's proof, then certificates inside it", "tls", repeatable=False),
 )
 
 TRANSPORTS: Mapping[str, TransportKind] = MappingProxyType({kind.name: kind for kind in _KINDS})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from btresearch.session.membership import Membership
 from btresearch.session.node import Node
 from btresearch.session.wires import MAX_INLINE_LOOKUP
 from btresearch.transport.btls import Keyring, TorrentKey
@@ -43,7 +44,7 @@ def _crowd(monkeypatch: pytest.MonkeyPatch, others: int) -> None:
 
     async def entered(node: Node) -> Node:
         for _ in range(others):
-            node.wires.serve(rng.randbytes(20))
+            node.wires.serve(Membership.basic(rng.randbytes(20)), node.policy)
         return await enter(node)
 
     monkeypatch.setattr(Node, "__aenter__", entered)

@@ -15,8 +15,9 @@ from btresearch.peer import Torrent
 from btresearch.peer.address import Address
 from btresearch.peer.ssl_root import with_ssl_root
 from btresearch.session import ssl_port
+from btresearch.session.membership import Membership
 from btresearch.session.node import Node
-from btresearch.session.wires import Policy
+from btresearch.session.policy import Policy
 from btresearch.transport.ssl_torrent import PeerCertificate
 from tests.session.swarming import HOST, Content, fetch, free_port, seeding, single
 from tests.transport.ssl_peers import DAY, authority, key_pem, member, pem_of, root
@@ -145,10 +146,10 @@ def test_it_is_spoken_on_no_other_port_and_in_no_other_way(tmp_path: Path, trans
     async def main() -> None:
         content = ssl_content(tmp_path / "in")
         async with Node(host=HOST, ssl_certificate=member(), policy=Policy()) as home:
-            home.join(content.torrent.infohash, content.torrent)
+            home.join(Membership.of(content.torrent), content.torrent)
             assert home.port_of(content.torrent.infohash) != home.port
             async with Node(host=HOST, policy=Policy((transport,))) as other:
-                swarm = other.join(content.torrent.infohash)
+                swarm = other.join(Membership.basic(content.torrent.infohash))
                 for port in (home.port, home.port_of(content.torrent.infohash)):
                     swarm.add_peers([Address(HOST, port)], patient=True)
                 await asyncio.sleep(0.4)

@@ -55,6 +55,18 @@ def _mse(method: str) -> tuple[Transport, Transport]:
     )
 
 
+def _strict() -> tuple[Transport, Transport]:
+    key = TorrentKey.derive(INFOHASH, "strict", bytes(32))
+    ours = Initiator(key, client=browser())
+    return ours, Responder(Keyring([key]), identity(), entropy=os.urandom)
+
+
+def _full() -> tuple[Transport, Transport]:
+    from tests.transport.btls.members import answer_full, dial_full  # it builds on this module
+
+    return dial_full(), answer_full()
+
+
 PAIRS: dict[str, Callable[[], tuple[Transport, Transport]]] = {
     "clear": lambda: (Clear(), Clear()),
     "mse_rc4": lambda: _mse("rc4"),
@@ -62,5 +74,7 @@ PAIRS: dict[str, Callable[[], tuple[Transport, Transport]]] = {
     "ssl_torrent": ssl_pair,
     "btls_basic": lambda: (dial(), answer()),
     "btls_basic unshaped": lambda: (dial(shape="none"), answer(shape="none")),
+    "btls_strict": _strict,
+    "btls_full": _full,
     "btls_basic fallback": lambda: (dial(client="openssl"), answer()),
 }
