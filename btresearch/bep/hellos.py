@@ -9,6 +9,7 @@ from btresearch.bep.examples import CHANNEL, OTHER_CHANNEL, SECRET, V1, V2
 from btresearch.bep.vector import Family, Plain, Vector
 from btresearch.transport.btls import hello
 from btresearch.transport.btls.keys import Role, TorrentKey
+from btresearch.transport.shape import MAX_RECORD_BYTES
 
 Decision = Literal["proven", "decoy", "close"]
 
@@ -16,6 +17,7 @@ KEY = TorrentKey.basic(V1)
 _STRICT = TorrentKey.derive(V2, "strict", SECRET)
 _FULL = TorrentKey.derive(V2, "full", SECRET)
 _HEAD = hello.HEAD_BYTES
+_MAX_PAD_BYTES = MAX_RECORD_BYTES - _HEAD
 
 
 def encodings() -> Family:
@@ -29,7 +31,7 @@ def encodings() -> Family:
             hello.INITIATOR_PAD_BYTES,
             "644 bytes: a record of 666 on the wire",
         ),
-        ("longest_pad", KEY, "responder", hello.MAX_PAD_BYTES, "one whole record, 16384 bytes"),
+        ("longest_pad", KEY, "responder", _MAX_PAD_BYTES, "one whole record, 16384 bytes"),
         ("strict", _STRICT, "responder", 3, "nothing in it tells the level"),
         ("full", _FULL, "initiator", 3, "nothing in it tells the level"),
     ]
