@@ -103,7 +103,7 @@ class Accounts:
         accounts = [_account(path, url, entry) for url, entry in fields.items()]
         return cls({account.origin: account for account in accounts}, str(path))
 
-    def find(self, url: str) -> Account | None:
+    def get(self, url: str) -> Account | None:
         """The account for a URL's origin, if there is one."""
         return self.by_origin.get(tls_info.origin_of(url) or "")
 
@@ -117,7 +117,7 @@ class Accounts:
     def at(self, url: str) -> Account:
         """The account for a URL's origin. Raises EnrolmentError that says how to configure one; InputError."""
         origin = origin_of(url)
-        if (account := self.find(url)) is None:
+        if (account := self.get(url)) is None:
             raise EnrolmentError(
                 f"{origin}: the torrent names this server and {self.source} has no account for it. If you trust "
                 f'it, add ["{origin}"] with user, password and, unless its certificate is a public one, pin'

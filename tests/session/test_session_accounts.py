@@ -93,10 +93,10 @@ def test_an_origin_without_an_account_says_how_to_add_one(tmp_path: Path) -> Non
         with pytest.raises(EnrolmentError, match=r"no account for it.*If you trust it, add \[") as caught:
             accounts.at(url)
         assert origin_of(url) in str(caught.value) and PASSWORD not in str(caught.value)
-        assert accounts.find(url) is None
+        assert accounts.get(url) is None
     with pytest.raises(InputError, match="an https URL"):
         accounts.at("http://tracker.example")
-    assert accounts.find("http://tracker.example") is None
+    assert accounts.get("http://tracker.example") is None
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
