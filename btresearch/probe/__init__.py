@@ -12,4 +12,15 @@ from btresearch.probe.report import Comparison, Report, compare
 from btresearch.probe.suite import QUICK, SUITE, run
 from btresearch.probe.visit import Probe
 
-__all__ = ["QUICK", "SUITE", "Comparison", "Observation", "Probe", "ProbeError", "Report", "compare", "own", "run"]
+__all__ = [
+    "QUICK",
+    "SUITE",
+    "Comparison",
+    "Observation",
+    "Probe",
+    "ProbeError",
+    "Report",
+    "compare",
+    "own",
+    "run",
+]

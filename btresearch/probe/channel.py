@@ -28,7 +28,9 @@ class Channel:
         self.cable, self.app = cable, bytearray()
         self.alerts: list[str] = []
         self.failed = self.done = False
-        self.tls = SSL.Connection(earlier.tls.get_context() if earlier else _context(offer), None)
+        self.tls: SSL.Connection = SSL.Connection(
+            earlier.tls.get_context() if earlier else _context(offer), None
+        )
         self.tls.set_info_callback(self._note)
         self.tls.set_connect_state()
         if offer.server_name is not None:

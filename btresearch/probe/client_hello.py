@@ -51,7 +51,9 @@ SUITES12 = (0xC02B, 0xC02C, 0xCCA9, 0xC009, 0xC00A, 0xC023, 0xC024, 0xC02F, 0xC0
 SIGNATURES = (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601)
 GROUPS = (Group.X25519, Group.P256, Group.X448, Group.P521, Group.P384)
 _SHARE = (
-    X25519PrivateKey.from_private_bytes(b"\x07" * 32).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    X25519PrivateKey.from_private_bytes(b"\x07" * 32)
+    .public_key()
+    .public_bytes(Encoding.Raw, PublicFormat.Raw)
 )
 
 

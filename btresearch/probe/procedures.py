@@ -13,7 +13,7 @@ from btresearch.peer.address import Address
 from btresearch.probe import tls_answer
 from btresearch.probe.cable import connected
 from btresearch.probe.channel import Channel, Offer
-from btresearch.probe.client_hello import ClientHello
+from btresearch.probe.client_hello import ClientHello, unknown_ticket
 from btresearch.probe.observation import Observation
 from btresearch.probe.steps import Raw
 from btresearch.probe.suite_http import GET, JUNK
@@ -64,7 +64,7 @@ async def _ticket_lifetime(address: Address) -> Observation:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing)
     async with connected(address) as cable:
-        cable.on_data = lambda data: incoming.write(data) and None
+        cable.on_data = lambda data: _feed(incoming, data)
         for _ in range(4):
             try:
                 tls.do_handshake()
@@ -85,6 +85,10 @@ async def _ticket_lifetime(address: Address) -> Observation:
     session = tls.session
     hint = session.ticket_lifetime_hint if session else 0
     return Observation(answers=(f"ticket {bool(session and session.has_ticket)} for {hint} s",))
+
+
+def _feed(incoming: ssl.MemoryBIO, data: bytes) -> None:
+    incoming.write(data)
 
 
 async def _threshold(address: Address, probe: type[Plain] | type[Web], first: bytes) -> Observation:
@@ -116,8 +120,6 @@ async def _many_requests(address: Address) -> Observation:
 
 async def _early_data(address: Address) -> Observation:
     """Whether a ticket allows 0-RTT is for its owner to see; from outside: is early data ever accepted?"""
-    from btresearch.probe.client_hello import unknown_ticket
-
     hello = ClientHello().but(extra=unknown_ticket()).encode()
     async with connected(address) as cable:
         cable.write(hello + b"\x17\x03\x03\x00\x60" + JUNK[:96])

@@ -28,6 +28,10 @@ class Report:
             ]
         )
 
+    def text(self) -> str:
+        """A line a probe."""
+        return "\n".join(f"{name}: {seen}" for name, seen in self.observations.items())
+
     def json(self) -> str:
         """One JSON object."""
         seen = {name: one.as_dict() for name, one in self.observations.items()}

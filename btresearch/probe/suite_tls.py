@@ -64,9 +64,9 @@ HELLOS: dict[str, ClientHello] = {
     "groups: mlkem768 (retry)": HELLO.but(groups=(Group.MLKEM768,)),
     "groups: mlkem768 first": HELLO.but(groups=(Group.MLKEM768, Group.X25519)),
     "groups: p521, p256 (order)": HELLO.but(groups=(Group.P521, Group.P384, Group.P256)),
-    "groups: unknown": HELLO.but(groups=(0x7777,)),  # type: ignore[arg-type]
+    "groups: unknown": HELLO.but(groups=(0x7777,)),
     "groups: p521 alone, tls 1.2": ONLY12.but(groups=(Group.P521,)),
-    "groups: unknown, tls 1.2": ONLY12.but(groups=(0x7777,)),  # type: ignore[arg-type]
+    "groups: unknown, tls 1.2": ONLY12.but(groups=(0x7777,)),
     "signatures: rsa alone": HELLO.but(signatures=(0x0804, 0x0401)),
     "signatures: p384 alone": HELLO.but(signatures=(0x0503,)),
     "signatures: sha1": ONLY12.but(signatures=(0x0203,)),
@@ -106,7 +106,11 @@ HELLOS: dict[str, ClientHello] = {
 ODD: dict[str, tuple[Step, ...]] = {
     "hello byte by byte": split(_WIRE, 1),
     "hello in two records": (
-        b"\x16\x03\x01\x00\x20" + _WIRE[5:37] + b"\x16\x03\x01" + (len(_WIRE) - 37).to_bytes(2, "big") + _WIRE[37:],
+        b"\x16\x03\x01\x00\x20"
+        + _WIRE[5:37]
+        + b"\x16\x03\x01"
+        + (len(_WIRE) - 37).to_bytes(2, "big")
+        + _WIRE[37:],
     ),
     "hello truncated": (_WIRE[:100],),
     "hello truncated, half-close": (_WIRE[:100], Act.HALF_CLOSE),
@@ -167,10 +171,12 @@ IN_CLEAR: dict[str, tuple[Step, ...]] = {
     "no host": (b"GET / HTTP/1.1\r\n\r\n",),
     "bad host": (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",),
     "http2 preface": METHODS["http2 preface"],
-    "uri of 40000": LINES["uri of 40000"],
+    "uri of 16000": LINES["uri of 16000"],
     "partial get": (b"GET / HT",),
     "partial get, half-close": (b"GET / HT", Act.HALF_CLOSE),
-    "browser": (b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: Chrome/130.0.0.0\r\nAccept-Encoding: gzip\r\n\r\n",),
+    "browser": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: Chrome/130.0.0.0\r\nAccept-Encoding: gzip\r\n\r\n",
+    ),
     "bittorrent handshake": (BT_HANDSHAKE,),
     "bittorrent handshake, first byte": (BT_HANDSHAKE[:1],),
     "bittorrent handshake, first 4": (BT_HANDSHAKE[:4],),

@@ -11,7 +11,12 @@ SERVER_HELLO, NEW_TICKET, CERTIFICATE, SERVER_KEY = 2, 4, 11, 12
 MAX_RECORDS = 256
 
 _KINDS = {CCS: "ccs", ALERT: "alert", HANDSHAKE: "handshake", APPLICATION: "data"}
-_MESSAGES = {SERVER_HELLO: "server_hello", NEW_TICKET: "ticket", CERTIFICATE: "certificate", SERVER_KEY: "key"}
+_MESSAGES = {
+    SERVER_HELLO: "server_hello",
+    NEW_TICKET: "ticket",
+    CERTIFICATE: "certificate",
+    SERVER_KEY: "key",
+}
 # SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3)
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 # A TLS 1.3 server's first protected messages; the signature in the third is of 70 to 72 bytes.

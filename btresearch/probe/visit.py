@@ -19,6 +19,8 @@ QUICK_S = 1.2
 LONG_S = 95.0
 """More than any of nginx's timeouts."""
 
+ORDINARY = Offer()
+
 
 class Probe(Protocol):
     """A row of the suite. `slow` ones wait for the server's timeouts and are left out of the quick set."""
@@ -63,7 +65,7 @@ class Web:
 
     name: str
     steps: tuple[Step, ...]
-    offer: Offer = Offer()
+    offer: Offer = ORDINARY
     slow: bool = False
 
     async def visit(self, address: Address) -> Observation:
@@ -82,8 +84,12 @@ class Procedure:
     """Anything that takes more than one connection, or more than steps."""
 
     name: str
-    visit: Callable[[Address], Awaitable[Observation]]
+    go: Callable[[Address], Awaitable[Observation]]
     slow: bool = False
+
+    async def visit(self, address: Address) -> Observation:
+        """Go and see."""
+        return await self.go(address)
 
 
 def observed(channel: Channel, end: str, *more: str) -> Observation:

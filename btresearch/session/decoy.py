@@ -35,11 +35,12 @@ class Decoy:
     """One connection's web server.
 
     `closed`: hang up after sending what was returned; with `lingers` nginx goes on reading for a while, so that
-    what the visitor still sends meets no reset. `phase` says which of `PHASE_LIMIT_S` runs.
+    what the visitor still sends meets no reset; `silent`: without close_notify. `phase` says which of
+    `PHASE_LIMIT_S` runs.
     """
 
     def __init__(self, *, tls: bool = True) -> None:
-        self.closed = self.lingers = False
+        self.closed = self.lingers = self.silent = False
         self.phase: Phase = "head"
         self._tls = tls
         self._reader = RequestReader()
@@ -49,21 +50,25 @@ class Decoy:
 
     def receive(self, data: bytes, *, now_s: float) -> bytes:
         """Bytes to answer with."""
-        answer = bytearray()
+        return b"".join(self.answers(data, now_s=now_s))
+
+    def answers(self, data: bytes, *, now_s: float) -> list[bytes]:
+        """The same, each in the record or segment of its own that nginx makes of it."""
+        made: list[bytes] = []
         self._reader.rest += data
         while not self.closed and self._may_begin():
             found = self._reader.next()
             if found is None:
                 break
-            answer += self._refuse(found, now_s) if isinstance(found, Fault) else self._serve(found, now_s)
+            made.append(self._refuse(found, now_s) if isinstance(found, Fault) else self._serve(found, now_s))
         self._settle()
-        return bytes(answer)
+        return made
 
     def _may_begin(self) -> bool:
         """Whether the body of the request before is read: then another request may come, or the end."""
         self._body.take(self._reader.rest)
         if self._body.bad or (self._body.done and not self._keeps):
-            self.closed = True
+            self.closed, self.silent = True, self._body.bad
         return self._body.done and not self.closed
 
     def _settle(self) -> None:
@@ -87,7 +92,7 @@ class Decoy:
         self._body.take(self._reader.rest)
         self._keeps = _asks_to_keep(request) and self._requests < MAX_REQUESTS
         self._keeps = self._keeps and status[:3] not in _CLOSING and not self._body.bad
-        self._may_begin()
+        self.closed = self._body.bad or (self._body.done and not self._keeps)
         if request.old:
             return page(status, detail)
         return response(

@@ -9,8 +9,8 @@ from email.utils import formatdate
 SERVER = "nginx/1.22.1"
 PLAIN_ON_TLS = "The plain HTTP request was sent to HTTPS port"
 
-# gzip_comp_level 1; window and memory as nginx derives them for bodies this small
-_GZIP = {"level": 1, "method": zlib.DEFLATED, "wbits": 31}
+# gzip_comp_level 1; 31: a gzip head
+_GZIP_LEVEL, _GZIP_WINDOW_BITS = 1, 31
 _GZIPPED = frozenset({"403 Forbidden", "404 Not Found"})
 _PAD = b"<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n" * 6
 _ACCEPTS_GZIP = re.compile(rb"(?:^|[ ,])gzip(?:$|,|;(?! *q=0(?:\.0{0,3})?(?:$|[ ,]))| )", re.IGNORECASE)
@@ -49,7 +49,7 @@ def response(
 
 def compressed(body: bytes) -> bytes:
     """Gzip (RFC 1952) as nginx does."""
-    packer = zlib.compressobj(**_GZIP)
+    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW_BITS)
     return packer.compress(body) + packer.flush()
 
 

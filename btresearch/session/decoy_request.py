@@ -43,9 +43,7 @@ _VERSION_START = rb"(?: +" + _optional(_HTTP_1, rb"(?:[0-9]{1,3} *\r?)?") + rb"|
 _ABSOLUTE_START = rb"[A-Za-z][A-Za-z0-9+.-]*" + _optional(
     b"://", _HOST + rb"(?:[/?#][^\x00-\x20\x7f]*)?" + _VERSION_START
 )
-_LINE_START = re.compile(
-    rb"[A-Z_-]+(?: +(?:" + _PATH + _VERSION_START + rb"|" + _ABSOLUTE_START + rb")?)?\Z"
-)
+_LINE_START = re.compile(rb"[A-Z_-]+(?: +(?:" + _PATH + _VERSION_START + rb"|" + _ABSOLUTE_START + rb")?)?\Z")
 
 
 @dataclass(frozen=True, slots=True)

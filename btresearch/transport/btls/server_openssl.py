@@ -16,7 +16,7 @@ _ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")
 _CIPHERS = b"HIGH:!aNULL:!MD5"
 _GROUPS = b"X25519:P-256:X448:P-521:P-384:ffdhe2048:ffdhe3072:ffdhe4096:ffdhe6144:ffdhe8192"
 _TICKET_LIFE_S = 300
-_SESSION_CONTEXT = b"HTTP"
+_SESSION_CONTEXT = b"\x01" * 20  # not on the wire, but its length is part of a ticket's
 
 
 class NoCommonProtocol(SSL.Error):
@@ -44,7 +44,9 @@ def _configure_like_nginx(context: SSL.Context) -> None:
     context.set_cipher_list(_CIPHERS)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
     context.set_options(SSL.OP_IGNORE_UNEXPECTED_EOF)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_cache_mode(
+        SSL.SESS_CACHE_SERVER | SSL.SESS_CACHE_NO_AUTO_CLEAR | SSL.SESS_CACHE_NO_INTERNAL
+    )
     context.set_session_id(_SESSION_CONTEXT)
     context.set_timeout(_TICKET_LIFE_S)
     context.set_alpn_select_callback(_select_alpn)
