@@ -107,13 +107,6 @@ class Accounts:
         """The account for a URL's origin, if there is one."""
         return self.by_origin.get(tls_info.origin_of(url) or "")
 
-    def get(self, url: str) -> Account | None:
-        """The account for a URL's origin, if there is one."""
-        try:
-            return self.by_origin.get(origin_of(url))
-        except InputError:  # no HTTPS URL: nothing is for it
-            return None
-
     def at(self, url: str) -> Account:
         """The account for a URL's origin. Raises EnrolmentError that says how to configure one; InputError."""
         origin = origin_of(url)

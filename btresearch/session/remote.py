@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from btresearch.peer import extension, metadata, opening
+from btresearch.peer import extension, metadata, opening, pex
 from btresearch.peer.address import Address
 from btresearch.peer.bencode import Encodable
 from btresearch.peer.choker import Candidate
@@ -15,6 +15,7 @@ from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerCon
 from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.handshake import HANDSHAKE_BYTES, Handshake
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.layout import Block
 from btresearch.peer.messages import (
     Bitfield,
@@ -29,6 +30,7 @@ from btresearch.peer.requester import Requester
 from btresearch.session import twins
 from btresearch.session.errors import StorageError
 from btresearch.session.link import Link
+from btresearch.session.peer_exchange import PeerExchange
 from btresearch.session.rates import NS_PER_S, RateMeter
 from btresearch.session.serving import Serving
 
@@ -40,7 +42,8 @@ IDLE_LIMIT_NS = 150 * NS_PER_S  # BEP 3: keep-alives every two minutes
 KEEPALIVE_NS = 100 * NS_PER_S
 BLOCK_HEADER_BYTES = 13  # BEP 3: length, id 7, index, begin
 MAX_METADATA_ROUNDS = 3  # one that nobody disturbs takes one
-EXTENSIONS = {metadata.NAME: 1}
+PRIVATE_EXTENSIONS = {metadata.NAME: 1}
+EXTENSIONS = PRIVATE_EXTENSIONS | {pex.NAME: 2}
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class Remote:
         self.snubbed = False
         self.closed = False
         self.listens_at: Address | None = address if connection.initiator else None
+        self.exchange = PeerExchange(self)
         self._in_picker = False
         self._handshake_missing = HANDSHAKE_BYTES
         self._requester = Requester(now_ns=now_ns)
@@ -232,6 +236,7 @@ class Remote:
                 self.swarm.drop(self, "both have everything", fault=False)
                 return
             self._check_snub(now_ns)
+            self.exchange.tick(now_ns)
             if now_ns - self._spoke_ns > KEEPALIVE_NS:
                 self._spoke_ns = now_ns
                 self.connection.keepalive()
@@ -322,7 +327,7 @@ class Remote:
         torrent = self.swarm.torrent
         name = "" if self.link is None else self.link.transport.name
         return extension.handshake_fields(
-            EXTENSIONS,
+            self.swarm.extensions,
             metadata_size=None if torrent is None else len(torrent.info_bytes),
             # Over btls nothing in it may tell the clients apart (protocol.md, step 5).
             client=None if name.startswith("btls") else self.swarm.node.client_name,
@@ -381,6 +386,7 @@ class Remote:
         self.swarm.rechoke_soon()
 
     def _on_extension_handshake(self, event: ExtensionHandshake) -> None:
+        self.exchange.heard(event)
         self._locate(event)
         if event.request_queue is not None:
             self._requester.limit_to(event.request_queue)
@@ -397,6 +403,23 @@ class Remote:
     def _on_extension_message(self, event: ExtensionMessage) -> None:
         if event.name == metadata.NAME:
             self.swarm.metadata_exchange.message(self, event.payload)
+        elif event.name == pex.NAME:
+            self._on_pex(event.payload)
+
+    def _on_pex(self, payload: bytes) -> None:
+        try:
+            self.exchange.receive(self.swarm.node.now_ns(), payload)
+        except RemoteProtocolError as error:
+            self.swarm.drop(self, f"broke the protocol: {error}", fault=True)
+
+    def _on_hash_request(self, event: HashRequest) -> None:
+        self.swarm.hash_exchange.on_request(self, event)
+
+    def _on_hashes(self, event: Hashes) -> None:
+        self.swarm.hash_exchange.on_hashes(self, event)
+
+    def _on_hash_reject(self, event: HashReject) -> None:
+        self.swarm.hash_exchange.on_reject(self, event)
 
     _HANDLERS: Mapping[type, Callable[[Remote, Any], None]] = {
         Handshake: _on_handshake,
@@ -410,6 +433,9 @@ class Remote:
         NotInterested: _on_interest,
         ExtensionHandshake: _on_extension_handshake,
         ExtensionMessage: _on_extension_message,
+        HashRequest: _on_hash_request,
+        Hashes: _on_hashes,
+        HashReject: _on_hash_reject,
     }
 
 

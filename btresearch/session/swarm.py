@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from btresearch.peer.address import Address
@@ -16,17 +16,18 @@ from btresearch.peer.known import KnownPeer
 from btresearch.peer.layout import Layout
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
-from btresearch.session import twins
+from btresearch.session import peer_exchange, twins
 from btresearch.session.dialer import Dialer
 from btresearch.session.disk import Disk
 from btresearch.session.download import Download
+from btresearch.session.hash_exchange import HashExchange
 from btresearch.session.link import Link
 from btresearch.session.membership import Membership
 from btresearch.session.metadata_exchange import MetadataExchange
 from btresearch.session.policy import Policy
 from btresearch.session.quota import network
 from btresearch.session.rates import NS_PER_S, RateMeter
-from btresearch.session.remote import EXTENSIONS, Remote
+from btresearch.session.remote import EXTENSIONS, PRIVATE_EXTENSIONS, Remote
 
 if TYPE_CHECKING:
     from btresearch.session.node import Node
@@ -64,6 +65,7 @@ class Swarm:
         self._choked_ns = 0
         self._rechoke_scheduled = self._stopped = False
         self.metadata_exchange = MetadataExchange(self)
+        self.hash_exchange = HashExchange(self)
         self._dials: set[asyncio.Task[None]] = set()
         self._ticker = loop.create_task(self._tick_forever())
         if torrent is not None:
@@ -89,8 +91,11 @@ class Swarm:
         self._dial()
 
     def learn(self, torrent: Torrent) -> None:
-        """The metadata has come, and is what the link promised."""
+        """The metadata has come, and is what the link promised; a v2 link promises SHA-256 all the way down."""
         self.torrent = torrent
+        if torrent.missing_layers and self._infohash_v2 is not None:
+            self.hash_exchange.fetch(torrent, self.learn)
+            return
         if not self.metadata.done():
             self.metadata.set_result(torrent)
 
@@ -125,6 +130,11 @@ class Swarm:
 
     # connections
 
+    @property
+    def extensions(self) -> Mapping[bytes, int]:
+        """Names and ids of what a connection of this torrent offers (BEP 10)."""
+        return EXTENSIONS if peer_exchange.allowed(self.torrent) else PRIVATE_EXTENSIONS
+
     def connection(
         self, *, initiator: bool, proven: bytes | None = None, infohash: bytes | None = None
     ) -> PeerConnection:
@@ -137,8 +147,9 @@ class Swarm:
             initiator=initiator,
             peer_id=self.node.peer_id if proven is None else self.node.new_peer_id(),
             infohash=(proven or infohash or self.infohash)[:INFOHASH_BYTES],
+            infohash_v2=self._infohash_v2,
             layout=self.layout,
-            extensions=EXTENSIONS,
+            extensions=self.extensions,
         )
 
     def adopt(self, link: Link, connection: PeerConnection, address: Address) -> Remote | None:
@@ -160,7 +171,10 @@ class Swarm:
         for other in self.remotes:
             known = other.connection.remote
             if other is not remote and known is not None and known.peer_id == handshake.peer_id:
-                return "connected twice"
+                if twins.surplus(remote, other) is remote:
+                    return "connected twice"
+                self.drop(other, "connected twice", fault=False)
+                break
         return ""
 
     def established(self, remote: Remote) -> None:
@@ -216,6 +230,12 @@ class Swarm:
         return None if self.content is None else self.content.layout
 
     @property
+    def _infohash_v2(self) -> bytes | None:
+        """As a handshake has it (BEP 52)."""
+        last = self.membership.infohashes[-1]
+        return last[:INFOHASH_BYTES] if len(last) > INFOHASH_BYTES else None
+
+    @property
     def have(self) -> PieceSet:
         """What this side has; nothing while the metadata is unknown."""
         return PieceSet(0) if self.content is None else self.content.have
@@ -246,7 +266,7 @@ class Swarm:
 
     def piece_failed(self, index: int, liars: frozenset[Hashable]) -> None:
         """Blame whoever is known to have sent it."""
-        log.warning("piece %d: wrong SHA-1%s", index, "" if liars else ", sent by several peers")
+        log.warning("piece %d: wrong hash%s", index, "" if liars else ", sent by several peers")
         for liar in liars:
             if isinstance(liar, Remote):
                 self.ban(liar.address.host, f"sent piece {index} with a wrong hash")
@@ -279,6 +299,7 @@ class Swarm:
             return
         self.remotes.discard(remote)
         self.metadata_exchange.remove_peer(remote)
+        self.hash_exchange.remove_peer(remote)
         if remote.failed_tls:
             self.node.tls_memory.failed(remote.address, self.node.now_ns())
         self.node.forget_peer_id(remote.connection.peer_id)
@@ -321,6 +342,7 @@ class Swarm:
             self.up.tick(now_ns)
             for remote in list(self.remotes):
                 remote.tick(now_ns)
+            self.hash_exchange.ask()
             if now_ns - self._choked_ns >= CHOKE_INTERVAL_NS:
                 self._rechoke()
             self._dial()

@@ -31,6 +31,13 @@ def loser(remote: Remote, others: Iterable[Remote]) -> Remote | None:
     return None
 
 
+def surplus(remote: Remote, other: Remote) -> Remote:
+    """Which of two connections to one peer_id has to go: `remote`, the newer, unless the two were dialled at once."""
+    if remote.connection.initiator == other.connection.initiator:
+        return remote
+    return max(remote, other, key=_initiators_peer_id)
+
+
 def _initiators_peer_id(remote: Remote) -> bytes:
     connection = remote.connection
     if connection.initiator or connection.remote is None:
