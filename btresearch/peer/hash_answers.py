@@ -44,7 +44,7 @@ class HashAnswers:
             return False
         rows = self._depth(file) - wanted.base
         aligned = wanted.index % (1 << merkle.depth_of(wanted.length)) == 0
-        return aligned and wanted.index + wanted.length <= 1 << rows and wanted.proof_layers < max(1, rows)
+        return aligned and wanted.index + wanted.length <= 1 << rows and wanted.proof_layers < rows
 
     def from_layers(self, wanted: HashRange) -> Hashes | None:
         """The answer to a judged request for piece hashes or what is above them; None for leaves."""

@@ -13,7 +13,7 @@ from btresearch.peer import Torrent
 from btresearch.peer.layout import Block
 from btresearch.session import StorageError
 from btresearch.session import uploads as uploads_module
-from btresearch.session.disk import Disk, sha1
+from btresearch.session.disk import Disk
 from btresearch.session.storage import Storage
 from btresearch.session.uploads import Uploads
 from tests.session.swarming import single
@@ -91,11 +91,6 @@ def test_errors_reach_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(main())
     assert [str(error).endswith("content.bin: Input/output error") for error in told] == [True]
     storage.close()
-
-
-def test_sha1_is_fips_180() -> None:
-    """FIPS 180-4 example: "abc"."""
-    assert sha1(memoryview(b"abc")).hex() == "a9993e364706816aba3e25717850c26c9cd0d89d"
 
 
 def test_uploads_cache_and_odd_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
