@@ -7,7 +7,8 @@ import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from btresearch.errors import InputError, printable
 from btresearch.peer.handshake import INFOHASH_BYTES
@@ -15,15 +16,15 @@ from btresearch.peer.magnet import Magnet
 from btresearch.peer.secret import commit_of, secret_from_passphrase
 from btresearch.peer.tls_info import TlsInfo, decode_link
 from btresearch.peer.torrent import Torrent
-from btresearch.transport.btls import Level, TorrentKey
-
-if TYPE_CHECKING:
-    from btresearch.transport.btls import Member
+from btresearch.session.accounts import Accounts
+from btresearch.transport.btls import Credential, Level, Member, TorrentKey
+from btresearch.transport.errors import LocalProtocolError
 
 MAX_NAME_CHARS = 100
+MAX_FILE_BYTES = 64 * 1024
 NO_CREDENTIAL = "a certificate, or an account to get one with: its level is full"
 
-MemberSource = Callable[[], "Member | None"]
+MemberSource = Callable[[], Member | None]
 """The credential to show at level Full, asked for each connection: a renewal swaps it."""
 
 
@@ -135,13 +136,32 @@ Enrol = Callable[[Membership], AbstractAsyncContextManager[Holder]]
 """Gets a credential for a torrent of level Full, and keeps it fresh while the block runs."""
 
 
+def bringing(chain: Path, key: Path) -> Enrol:
+    """A credential from two PEM files. Raises InputError."""
+    try:
+        credential = Credential.load(_read(chain), _read(key))
+    except LocalProtocolError as error:
+        raise InputError(chain, "a chain in PEM with its private key") from error
+
+    @asynccontextmanager
+    async def enrol(membership: Membership) -> AsyncIterator[Holder]:
+        ca = membership.tls.ca if membership.tls is not None else ()
+        yield Standing(Member(credential, frozenset(ca)))
+
+    return enrol
+
+
 @dataclass(frozen=True)
 class Access:
-    """What a user brings to a torrent above level Basic, beside its file or link."""
+    """What a user brings to a torrent above level Basic, beside its file or link.
+
+    `accounts` are for HTTPS trackers that serve members alone; each is told what is its own.
+    """
 
     secret: bytes | None = field(default=None, repr=False)
     passphrase: str | None = field(default=None, repr=False)
     enrol: Enrol | None = None
+    accounts: Accounts | None = field(default=None, repr=False)
 
     @asynccontextmanager
     async def to(self, source: Torrent | Magnet) -> AsyncIterator[Membership]:
@@ -160,6 +180,14 @@ class Access:
             raise InputError(printable(source.name or source.infohash.hex(), MAX_NAME_CHARS), NO_CREDENTIAL)
         async with self.enrol(membership) as holder:
             yield membership.joined_by(lambda: holder.member)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES)
+    except OSError as error:
+        raise InputError(path, f"a readable PEM file ({error.strerror})") from error
 
 
 def _tls_of(source: Torrent | Magnet) -> tuple[TlsInfo | None, bytes | None]:

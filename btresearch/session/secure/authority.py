@@ -25,7 +25,7 @@ LIFE_S = 4 * 3600
 """The longest that a certificate may hold: it takes the place of a revocation list."""
 
 _CA_LIFE = timedelta(days=3650)
-_BACKDATED_S = 60  # for a member whose clock is a little late; part of the four hours
+BACKDATED_S = 60  # for a member whose clock is a little late; part of the four hours
 
 
 def spki_sha256(key: PublicKey) -> bytes:
@@ -67,8 +67,8 @@ class Authority:
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         return (
             x509.CertificateBuilder(self.certificate.subject, x509.Name([]), key, serial)
-            .not_valid_before(began - timedelta(seconds=_BACKDATED_S))
-            .not_valid_after(began - timedelta(seconds=_BACKDATED_S) + timedelta(seconds=life_s))
+            .not_valid_before(began - timedelta(seconds=BACKDATED_S))
+            .not_valid_after(began - timedelta(seconds=BACKDATED_S) + timedelta(seconds=life_s))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
@@ -81,7 +81,7 @@ class Authority:
 
 def not_after_s(from_s: int, life_s: int) -> int:
     """When a leaf issued at `from_s` expires."""
-    return from_s - _BACKDATED_S + life_s
+    return from_s - BACKDATED_S + life_s
 
 
 def _make(now_s: int) -> keyfile.Pair:

@@ -51,11 +51,12 @@ class SecureTracker:
         connection_s: float = CONNECTION_S,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self.host, self.port, self.interval_s = host, port, interval_s
+        self.host, self.port = host, port
         self._folder, self._files = folder, (chain, key)
         self._named_origin = origin and origin_of(origin)
         self._life_s, self._connection_s, self._now_s = life_s, connection_s, now_s
         self.ca = self.pin = b""
+        self._swarms = Swarms(interval_s)
         self._members: Members | None = None
         self._runner: web.AppRunner | None = None
         self._listening: asyncio.Server | None = None
@@ -64,6 +65,11 @@ class SecureTracker:
     def origin(self) -> str:
         """What accounts and `est` of info.tls name."""
         return self._named_origin or origin_of(f"https://{Address(self.host, self.port)}")
+
+    @property
+    def peers(self) -> int:
+        """How many peers are announced, in all torrents."""
+        return len(self._swarms)
 
     @property
     def url(self) -> str:
@@ -132,7 +138,7 @@ class SecureTracker:
         app = web.Application(client_max_size=csr.MAX_BODY_BYTES)
         doorkeeper = Doorkeeper(self._members)
         Enrolment(self._members, authority, doorkeeper, life_s=self._life_s, now_s=self._now_s).add_to(app)
-        Announces(self._members, doorkeeper, Swarms(self.interval_s), now_s=self._now_s).add_to(app)
+        Announces(self._members, doorkeeper, self._swarms, now_s=self._now_s).add_to(app)
         return app
 
     def _accept(self) -> asyncio.BaseProtocol:

@@ -60,9 +60,9 @@ class Swarms:
             self._list(peers, address, _peer(said, member, issue, now_s + 2 * self.interval_s))
         return self._answer(peers, said, address)
 
-    def counts(self, torrent: int) -> int:
-        """How many peers a torrent has."""
-        return len(self._peers.get(torrent, ()))
+    def __len__(self) -> int:
+        """How many peers there are in all."""
+        return sum(map(len, self._peers.values()))
 
     def _current(self, torrent: int, entitled: Set[str], now_s: float) -> dict[Address, _Peer]:
         peers = self._peers.setdefault(torrent, {})
