@@ -137,7 +137,7 @@ async def seed(
                 with Disk(storage, on_error=swarm.fail) as disk:
                     swarm.open(torrent, disk, have)
                     swarm.add_peers([Address.of(*peer) for peer in peers], patient=True)
-                    async with Announcer(node, swarm, torrent.announce):
+                    async with Announcer(node, swarm, torrent.announce, accounts=access.accounts):
                         await _watch(swarm, (stop or asyncio.Event()).wait(), "seeding", report)
                     return SeedResult(torrent, swarm.up.total_bytes, (Node.now_ns() - began_ns) / NS_PER_S)
         finally:
@@ -192,7 +192,7 @@ async def get(
         ) as node:
             swarm = node.join(membership, torrent)
             swarm.add_peers([Address.of(*peer) for peer in known], patient=True)
-            async with Announcer(node, swarm, tiers):
+            async with Announcer(node, swarm, tiers, accounts=access.accounts):
                 await _watch(swarm, asyncio.shield(swarm.metadata), "metadata", report)
                 torrent = swarm.metadata.result()
                 resumed = await _fill(swarm, torrent, Path(folder), report, stay)
