@@ -91,7 +91,6 @@ HELLOS: dict[str, ClientHello] = {
     "ocsp, tls 1.2": ONLY12.but(extra=((Extension.STATUS_REQUEST, b"\x01\x00\x00\x00\x00"),)),
     "unknown extension": HELLO.but(extra=((0x1234, b"abc"),)),
     "record size limit": HELLO.but(extra=((28, b"\x10\x00"),)),
-    "max fragment length": HELLO.but(extra=((1, b"\x01"),)),
     "certificate compression": HELLO.but(extra=((27, b"\x02\x00\x01"),)),
     "encrypt then mac": ONLY12.but(suites=(0xC009,), extra=((22, b""),)),
     "compression": ONLY12.but(compressions=b"\x01\x00"),
@@ -118,10 +117,6 @@ ODD: dict[str, tuple[Step, ...]] = {
     "hello, early data": (
         HELLO.but(extra=unknown_ticket()).encode(),
         *(b"\x17\x03\x03\x04\x00" + JUNK[:1024] for _ in range(3)),
-    ),
-    "hello, early data of 20 records of 16 kB": (
-        HELLO.but(extra=unknown_ticket()).encode(),
-        *(b"\x17\x03\x03\x40\x10" + JUNK[:16400] for _ in range(20)),
     ),
     "hello, then plain http": (_WIRE, Act.TURN, GET),
     "hello, then a bad mac": (_WIRE, Act.TURN, b"\x17\x03\x03\x00\x40" + JUNK[:64]),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, cast
@@ -23,6 +24,9 @@ MAX_BUFFERED_BYTES = 32 << 20
 GOODBYE_LIMIT_S = 10.0
 # Level Full: from the proof to both authenticators (protocol.md).
 EXCHANGE_LIMIT_S = 10.0
+
+# What OpenSSL takes from the kernel at once: the largest record.
+TLS_READ_BYTES = 16709
 
 Direction = Literal["in", "out"]
 Tap = Callable[[int, Direction, bytes], None]
@@ -67,6 +71,7 @@ class Link(asyncio.Protocol):
         self._tap = tap
         self._socket: asyncio.Transport | None = None
         self._was_ready = self._heard_end = False
+        self._burst_bytes = 0
         self._search: asyncio.Task[None] | None = None
         self._limit_timer: asyncio.TimerHandle | None = None
         self._reason = "closed by the peer"
@@ -90,7 +95,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Decrypt, answer, hand up."""
-        self.heard_ns = time.monotonic_ns()
+        self.heard_ns, self._burst_bytes = time.monotonic_ns(), len(data)
         if self._tap is not None:
             self._tap(time.time_ns(), "in", data)
         if not self.closing:
@@ -154,8 +159,12 @@ class Link(asyncio.Protocol):
         if self._socket is not None and not self.closing:
             self._socket.resume_reading()
 
-    def close(self, reason: str, *, goodbye: bytes = b"") -> None:
-        """Say goodbye and hang up once what is buffered has left."""
+    def close(self, reason: str, *, goodbye: bytes = b"", linger_s: float = 0.0) -> None:
+        """Say goodbye and hang up once what is buffered has left.
+
+        `linger_s`: end our half first and go on reading for so long, because what the peer sent and nobody read
+        would make the close a reset, which may take the goodbye with it.
+        """
         if self.closing:
             return
         if goodbye:
@@ -165,7 +174,11 @@ class Link(asyncio.Protocol):
                 self._put(self.transport.close())
         self.closing, self._reason = True, reason
         if self._socket is not None:
-            self._socket.close()
+            if linger_s and not self._socket.get_write_buffer_size():
+                _end_half(self._socket)
+                asyncio.get_running_loop().call_later(linger_s, self._socket.close)
+            else:
+                self._socket.close()
             # A peer that never reads would hold the socket, and what is buffered, for ever.
             asyncio.get_running_loop().call_later(GOODBYE_LIMIT_S, self._socket.abort)
 
@@ -233,6 +246,9 @@ class Link(asyncio.Protocol):
         try:
             step()
         except ProtocolError as error:
+            stranger = isinstance(self.transport, Responder) and not self.transport.ready
+            if stranger and self._burst_bytes > TLS_READ_BYTES and self._socket is not None:
+                _reset_at_close(self._socket)
             self.close(str(error), goodbye=getattr(error, "goodbye", b"") or b"")
 
     def _put(self, wire: bytes) -> None:
@@ -243,3 +259,17 @@ class Link(asyncio.Protocol):
         self._socket.write(wire)
         if self._socket.get_write_buffer_size() > MAX_BUFFERED_BYTES:
             self.abort("asks and does not read")
+
+
+def _end_half(transport: asyncio.Transport) -> None:
+    """FIN. Not `write_eof`, which uvloop forgets when the transport is closed."""
+    with contextlib.suppress(OSError):
+        transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+
+
+def _reset_at_close(transport: asyncio.Transport) -> None:
+    """A web server reads record by record: of junk that is longer it leaves the rest unread, and so resets."""
+    with contextlib.suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )

@@ -15,6 +15,8 @@ from btresearch.session.link import Link, Tap
 
 # What a stranger may send before the site is connected to; more waits in the kernel.
 MAX_PENDING_BYTES = 256 * 1024
+# For records that are on their way when we hang up.
+UNREAD_S = 0.1
 CONNECT_LIMIT_S = 60.0  # nginx: proxy_connect_timeout
 
 log = logging.getLogger(__name__)
@@ -238,8 +240,8 @@ class LinkLine:
         self._link.resume_reading()
 
     def finish(self, *, lingers: bool = False) -> None:
-        """Close_notify and FIN. Nginx does not linger over TLS: its channel is shut by then."""
-        self._link.close("decoy is done")
+        """Close_notify and FIN. Nginx does not linger over TLS, but it reads faster than we do."""
+        self._link.close("decoy is done", linger_s=UNREAD_S)
 
     def cut(self) -> None:
         """FIN alone."""
