@@ -105,8 +105,6 @@ class Announcer:
     def _requests(self, url: str, event: AnnounceEvent) -> list[AnnounceRequest]:
         """One for every name under which the tracker at `url` knows the torrent."""
         swarm, member = self._swarm, self._swarm.membership.member()
-        # Before the metadata is known, "something is left" is all there is to say.
-        left = 1 if swarm.content is None else swarm.content.left_bytes
         return [
             AnnounceRequest(
                 infohash=announce_id,
@@ -114,7 +112,7 @@ class Announcer:
                 port=self._node.port,
                 uploaded=swarm.up.total_bytes,
                 downloaded=swarm.down.total_bytes,
-                left=left,
+                left=self._left_bytes(),
                 event=event,
                 supports_tls=swarm.policy.accepts("tls"),
                 requires_tls=swarm.policy.tls == "require",
@@ -122,6 +120,13 @@ class Announcer:
             )
             for announce_id in swarm.membership.announce_ids(url)
         ]
+
+    def _left_bytes(self) -> int:
+        content, torrent = self._swarm.content, self._swarm.torrent
+        if content is not None:
+            return content.left_bytes
+        # Before the metadata is known, "something is left" is all there is to say.
+        return 1 if torrent is None else torrent.total_bytes
 
     def _ways(self, url: str) -> Ways:
         above_basic = self._swarm.membership.level != "basic"
