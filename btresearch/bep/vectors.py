@@ -11,6 +11,7 @@ from btresearch.bep import (
     dispatches,
     hellos,
     key_schedule,
+    metainfo,
     passphrases,
     torrents,
     worked_example,
@@ -18,7 +19,7 @@ from btresearch.bep import (
 from btresearch.bep.vector import Family
 from btresearch.errors import BtresearchError
 
-_MODULES = (dispatches, key_schedule, hellos, authenticators, passphrases, torrents, discoveries)
+_MODULES = (dispatches, key_schedule, hellos, authenticators, passphrases, torrents, metainfo, discoveries)
 
 
 class VectorsDiffer(BtresearchError):
