@@ -11,6 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from btresearch.cli_level import (
+    AccountsOption,
+    CaOption,
+    CredentialOption,
+    EstOption,
+    KeyOption,
+    LevelOption,
+    PassphraseFileOption,
+    PassphraseOption,
+    SecretFileOption,
+    SecureTrackerOption,
+    TlsOption,
+    WithSecretOption,
+)
+
 if TYPE_CHECKING:
     from btresearch.peer import Magnet, Torrent
     from btresearch.session import Progress
@@ -39,6 +54,10 @@ SslKeyOption = Annotated[Path | None, typer.Option("--ssl-key", help="SSL torren
 SslPortOption = Annotated[
     int, typer.Option(min=0, max=65535, help="SSL torrents: the TCP port to listen on; 0: any free one.")
 ]
+DecoyOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Show strangers this web server of yours, not the built-in one."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON objects on standard output, one a line.")]
 
 DEFAULT_TRANSPORTS = "btls_basic,mse_rc4,mse_plain,clear"
@@ -58,13 +77,21 @@ def torrent_create(
     ssl_cert: Annotated[
         Path | None, typer.Option(help="Make it an SSL torrent as libtorrent's: its authority, in PEM.")
     ] = None,
+    level: LevelOption = "basic",
+    passphrase: PassphraseOption = False,
+    ca: CaOption = None,
+    est: EstOption = None,
+    secure_tracker: SecureTrackerOption = None,
+    with_secret: WithSecretOption = False,
 ) -> None:
     """Hash a file or folder into a .torrent file.
 
     Example: btresearch torrent create photos -o photos.torrent --announce http://127.0.0.1:6969/announce
     """
+    from btresearch import cli_level
     from btresearch.session.torrent_file import create
 
+    made = cli_level.founding(level, passphrase=passphrase, ca=ca, est=est, trackers=secure_tracker)
     with _bar("hashing", unit="bytes") as update:
         torrent = create(
             path,
@@ -72,12 +99,14 @@ def torrent_create(
             announce=[[url] for url in announce or ()],
             private=private,
             progress=lambda done, total: update(done, total, ""),
+            tls=None if made is None else made.tls,
+            secret=None if made is None or made.passphrase else made.secret,
         )
     if ssl_cert is not None:
         from btresearch.session.ssl_port import with_authority
 
         torrent = with_authority(torrent, ssl_cert)
-    out.write_bytes(torrent.dump())
+    cli_level.save(torrent, made, out, with_secret=with_secret)
     typer.echo(torrent.infohash.hex())
 
 
@@ -90,9 +119,11 @@ def torrent_show(
 
     Example: btresearch torrent show photos.torrent
     """
+    from btresearch import cli_level
     from btresearch.errors import printable
 
-    described = _describe(_load(source))
+    found = _load(source)
+    described = _describe(found) | cli_level.describe(found)
     if as_json:
         typer.echo(json.dumps(described))
         return
@@ -112,11 +143,14 @@ def torrent_show(
 def torrent_magnet(
     source: Annotated[Path, typer.Argument(help="A .torrent file.")],
     peer: PeerOption = None,
+    with_secret: WithSecretOption = False,
+    secret_file: SecretFileOption = None,
 ) -> None:
     """Print the magnet link of a .torrent file.
 
     Example: btresearch torrent magnet photos.torrent --peer 192.0.2.1:6881
     """
+    from btresearch import cli_level
     from btresearch.peer import Magnet, Torrent
 
     torrent = Torrent.load(source)
@@ -128,6 +162,8 @@ def torrent_magnet(
             trackers=trackers,
             peers=tuple(_peers(peer)),
             length_bytes=torrent.total_bytes,
+            tls=cli_level.link_tls(torrent, with_secret=with_secret, secret_file=secret_file),
+            infohash_v2=torrent.infohash_v2,
         ).format()
     )
 
@@ -141,10 +177,17 @@ def seed(
     port: PortOption = 0,
     transport: TransportOption = DEFAULT_TRANSPORTS,
     shape: ShapeOption = "rechunk",
+    tls: TlsOption = None,
+    secret_file: SecretFileOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    accounts: AccountsOption = None,
+    credential: CredentialOption = None,
+    key: KeyOption = None,
     peer: PeerOption = None,
     limit_up: LimitOption = 0,
     ssl_certificate: SslCertificateOption = None,
     ssl_key: SslKeyOption = None,
+    decoy: DecoyOption = None,
     ssl_port: SslPortOption = 0,
     verify: Annotated[bool, typer.Option(help="Hash the content before serving it.")] = True,
     as_json: JsonOption = False,
@@ -153,9 +196,11 @@ def seed(
 
     Example: btresearch seed photos.torrent photos --port 6881 --transport btls_basic
     """
+    from btresearch import cli_level
     from btresearch.peer import Torrent
     from btresearch.session import loop, seed
 
+    access = cli_level.access(secret_file, passphrase_file, accounts, credential, key)
     torrent = Torrent.load(source)
     with _transfer_bar(as_json) as report:
         result = loop.run(
@@ -167,10 +212,13 @@ def seed(
                     port=port,
                     transports=_names(transport),
                     shape=shape,
+                    tls=tls,
+                    access=access,
                     peers=_peers(peer),
                     upload_bytes_per_s=limit_up or None,
                     ssl_certificate=_certificate(ssl_certificate, ssl_key),
                     ssl_listen_port=ssl_port,
+                    decoy=decoy,
                     verify=verify,
                     stop=stop,
                     report=report,
@@ -190,6 +238,12 @@ def get(
     ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder that gets the content.")],
+    tls: TlsOption = None,
+    secret_file: SecretFileOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    accounts: AccountsOption = None,
+    credential: CredentialOption = None,
+    key: KeyOption = None,
     peer: PeerOption = None,
     host: HostOption = "",
     port: PortOption = 0,
@@ -198,15 +252,21 @@ def get(
     limit_up: LimitOption = 0,
     ssl_certificate: SslCertificateOption = None,
     ssl_key: SslKeyOption = None,
+    decoy: DecoyOption = None,
     ssl_port: SslPortOption = 0,
+    keep_seeding: Annotated[
+        bool, typer.Option("--seed", help="Serve it from then on, until Ctrl-C.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Download a torrent; what an earlier run left in the folder is used.
 
     Example: btresearch get photos.torrent -o downloads --peer 192.0.2.1:6881 --transport btls_basic
     """
+    from btresearch import cli_level
     from btresearch.session import get, loop
 
+    access = cli_level.access(secret_file, passphrase_file, accounts, credential, key)
     with _transfer_bar(as_json) as report:
         result = loop.run(
             get(
@@ -216,10 +276,14 @@ def get(
                 port=port,
                 transports=_names(transport),
                 shape=shape,
+                tls=tls,
+                access=access,
                 peers=_peers(peer),
                 upload_bytes_per_s=limit_up or None,
                 ssl_certificate=_certificate(ssl_certificate, ssl_key),
                 ssl_listen_port=ssl_port,
+                decoy=decoy,
+                stay=loop.signalled if keep_seeding else None,
                 report=report,
             )
         )

@@ -11,6 +11,7 @@ from typing import Literal
 from btresearch.errors import InputError, printable
 from btresearch.peer import Torrent, merkle
 from btresearch.peer.authoring import FileHashes, padding_bytes
+from btresearch.peer.tls_info import TlsInfo
 
 READ_BYTES = 1 << 20
 MIN_PIECE_BYTES = 16 * 1024
@@ -32,12 +33,15 @@ def create(
     announce: Sequence[Sequence[str]] = (),
     private: bool = False,
     progress: Progress | None = None,
+    tls: TlsInfo | None = None,
+    secret: bytes | None = None,
 ) -> Torrent:
     """Hash a file, or all files below a folder in the order of their names; symbolic links are left out.
 
     `piece_length_bytes` is a power of two of at least 16 KiB (BEP 3 recommends one, BEP 52 demands it).
-    `version` "hybrid" pads files to whole pieces, so that v1 and v2 cut them alike. Raises InputError for a
-    path that holds nothing or that cannot be read, and for names that no .torrent may carry.
+    `version` "hybrid" pads files to whole pieces, so that v1 and v2 cut them alike. `tls` and `secret` are for a
+    level above Basic, see `Torrent.create`. Raises InputError for a path that holds nothing or that cannot be
+    read, and for names that no .torrent may carry.
     """
     root = Path(path).absolute()
     files = _files(root)
@@ -67,6 +71,8 @@ def create(
         announce=announce,
         private=private,
         hashes=None if version == 1 else hashes,
+        tls=tls,
+        secret=secret,
     )
 
 

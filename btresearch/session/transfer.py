@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from btresearch.peer.torrent import Torrent
 from btresearch.session import resume, ssl_port
 from btresearch.session.announcer import Announcer
 from btresearch.session.check import check
+from btresearch.session.decoy_site import DecoySite
 from btresearch.session.disk import Disk
 from btresearch.session.errors import StorageError
 from btresearch.session.link import Tap
@@ -96,6 +98,7 @@ async def seed(
     keep_identity: bool = True,
     ssl_certificate: PeerCertificate | None = None,
     ssl_listen_port: int = 0,
+    decoy: str | None = None,
 ) -> SeedResult:
     """Serve `torrent` from `path` until `stop` is set (or for ever; cancelling ends it in order too).
 
@@ -103,6 +106,9 @@ async def seed(
     `transports` are accepted; the first is dialled with, towards `peers` and the trackers' peers. `report`
     is called a few times a second. `keep_identity`: the TLS certificate is that of earlier runs on this address.
     `ssl_certificate` is for SSL torrents, which are listened for on `ssl_listen_port` alone (0 = any free one).
+
+    `decoy` (http://HOST:PORT or https://HOST:PORT) is the web server that strangers are shown in place of the
+    built-in one.
 
     `tls` (`require`, `prefer`, `allow`, `never`) overrides what the order of `transports` says of TLS; a torrent
     above level Basic requires it, and `access` holds what else its membership takes.
@@ -132,6 +138,7 @@ async def seed(
                 keep_identity=keep_identity,
                 ssl_certificate=ssl_certificate,
                 ssl_listen_port=ssl_listen_port,
+                decoy=_site(decoy),
             ) as node:
                 swarm = node.join(membership, torrent)
                 with Disk(storage, on_error=swarm.fail) as disk:
@@ -161,13 +168,14 @@ async def get(
     keep_identity: bool = True,
     ssl_certificate: PeerCertificate | None = None,
     ssl_listen_port: int = 0,
-    stay: asyncio.Event | None = None,
+    decoy: str | None = None,
+    stay: Callable[[], Awaitable[object]] | None = None,
 ) -> GetResult:
     """Download a torrent, or what a magnet link names, into `folder`; return when every piece is verified.
 
     What an earlier run left there is used. Cancelling saves resume data and raises CancelledError.
-    With `stay`, it is served from then on until that is set. `tls`, `access`, `keep_identity`, `ssl_certificate`
-    and `ssl_listen_port` are as for `seed`.
+    With `stay`, it is served from then on until what that returns is done. `tls`, `access`, `keep_identity`,
+    `ssl_certificate` and `ssl_listen_port` are as for `seed`.
 
     Raises:
         StorageError: the folder can't be used, or the disk is full.
@@ -189,6 +197,7 @@ async def get(
             keep_identity=keep_identity,
             ssl_certificate=ssl_certificate,
             ssl_listen_port=ssl_listen_port,
+            decoy=_site(decoy),
         ) as node:
             swarm = node.join(membership, torrent)
             swarm.add_peers([Address.of(*peer) for peer in known], patient=True)
@@ -215,9 +224,9 @@ def _policy(
 
 
 async def _fill(
-    swarm: Swarm, torrent: Torrent, folder: Path, report: Report, stay: asyncio.Event | None
+    swarm: Swarm, torrent: Torrent, folder: Path, report: Report, stay: Callable[[], Awaitable[object]] | None
 ) -> int:
-    """Download what is missing, and serve until `stay` is set; how many bytes were there already."""
+    """Download what is missing, and serve until `stay` says so; how many bytes were there already."""
     storage = Storage.create(torrent, folder)
     try:
         have = resume.load(storage, torrent.infohash)
@@ -230,7 +239,7 @@ async def _fill(
                 swarm, disk, _watch(swarm, asyncio.shield(swarm.completed), "downloading", report)
             )
             if stay is not None:
-                await _watch(swarm, stay.wait(), "seeding", report)
+                await _watch(swarm, stay(), "seeding", report)
         return resumed
     finally:
         storage.close()
@@ -247,10 +256,10 @@ async def _keep_resume(swarm: Swarm, disk: Disk, work: Coroutine[None, None, Non
         await disk.drain()
         content = swarm.content
         if content is not None and content.complete:
-            resume.remove(disk.storage, swarm.infohash)
+            resume.remove(disk.storage, content.torrent.infohash)
         elif content is not None:
             with contextlib.suppress(StorageError):
-                resume.save(disk.storage, swarm.infohash, content.have)
+                resume.save(disk.storage, content.torrent.infohash, content.have)
 
 
 async def _save_often(swarm: Swarm, disk: Disk) -> None:
@@ -260,7 +269,7 @@ async def _save_often(swarm: Swarm, disk: Disk) -> None:
         content = swarm.content
         if content is not None and content.have.count != saved:
             saved, have = content.have.count, content.have.copy()
-            disk.call(lambda have=have: resume.save(disk.storage, swarm.infohash, have))  # type: ignore[misc]
+            disk.call(partial(resume.save, disk.storage, content.torrent.infohash, have))
 
 
 async def _watch(swarm: Swarm, done: Awaitable[object], phase: Phase, report: Report) -> None:
@@ -286,6 +295,10 @@ async def _checked_whole(torrent: Torrent, storage: Storage, report: Report) -> 
         wrong = have.piece_count - have.count
         raise StorageError(f"{storage.root}: {wrong} of {have.piece_count} pieces are wrong or missing")
     return have
+
+
+def _site(url: str | None) -> DecoySite | None:
+    return None if url is None else DecoySite.parse(url)
 
 
 def _checking(report: Report) -> Callable[[int, int], None]:
