@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from btresearch.probe import http_answer
 from btresearch.probe.suite_http import BT_HANDSHAKE, GET, MSE_START
-from btresearch.probe.visit import Web
 from btresearch.session.decoy import MAX_BODY_BYTES, MAX_REQUESTS, PHASE_LIMIT_S, Decoy
 from btresearch.session.decoy_pages import accepts_gzip, compressed, wants_padding
 from btresearch.session.decoy_request import LARGE_BUFFER_BYTES, Fault, Request, RequestReader, normalised
