@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 
 from btresearch.bep.examples import SECRET
 from btresearch.bep.vector import Family, Vector, example_bytes
@@ -37,10 +38,16 @@ def families() -> Iterator[Family]:
 
 
 def _vector(name: str, passphrase: str, comment: str) -> Vector:
-    secret = secret_from_passphrase(passphrase, KDF)
+    secret = _secret(passphrase)
     outputs = {
         "password": unicodedata.normalize("NFC", passphrase).encode(),
         "secret32": secret,
         "commit": commit_of(secret),
     }
     return Vector(name, {"passphrase_text": passphrase, "salt": KDF.salt}, outputs, comment)
+
+
+@cache
+def _secret(passphrase: str) -> bytes:
+    """Half a second each: once a process."""
+    return secret_from_passphrase(passphrase, KDF)
