@@ -188,7 +188,8 @@ class Node:
             log.warning("%s: not dialled: %s", printable(str(address)), error)
             return None
         key_infohash = transport.infohash if transport.name.startswith("btls") else None
-        remote = Remote(swarm, swarm.connection(initiator=True, proven=key_infohash), address)
+        connection = swarm.connection(initiator=True, proven=key_infohash, infohash=transport.infohash)
+        remote = Remote(swarm, connection, address)
         link = self.link(transport, remote)
         remote.link = link
         swarm.remotes.add(remote)
@@ -211,4 +212,5 @@ class Node:
             indicated=self.tls_memory.knows(address),
             tls_failed=self.tls_memory.failed_lately(address, self.now_ns()),
         )
-        return self.wires.outgoing(name, swarm.membership, pin=swarm.dialer.pin(address))
+        skey = swarm.skey(swarm.dialer.failures(address))
+        return self.wires.outgoing(name, swarm.membership, pin=swarm.dialer.pin(address), skey=skey)

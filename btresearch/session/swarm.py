@@ -152,6 +152,16 @@ class Swarm:
             extensions=self.extensions,
         )
 
+    def skey(self, failures: int) -> bytes:
+        """The infohash to dial with over MSE, after so many failures.
+
+        Its responder has chosen before it sees a handshake, so no bit of that upgrades it: who needs hashes
+        dials with v2's, and every third time with v1's, for a peer that knows no other.
+        """
+        needs_hashes = self.torrent is None or self.torrent.missing_layers
+        infohash_v2 = self._infohash_v2 if needs_hashes and failures % 3 != 2 else None
+        return infohash_v2 or self.infohash
+
     def adopt(self, link: Link, connection: PeerConnection, address: Address) -> Remote | None:
         """A connection that came in is ours from here on; None if there is no room for it."""
         reason = self._full(address.host)

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 
 from btresearch.errors import InputError
 from btresearch.peer.address import Address
+from btresearch.peer.handshake import INFOHASH_BYTES
 from btresearch.session import identity
 from btresearch.session.keylog import MemoryKeyLog
 from btresearch.session.membership import Membership
@@ -72,18 +73,21 @@ class Wires:
                 self._memberships[key.infohash] = membership
         if policy.accepts("mse"):
             for infohash in membership.infohashes:
-                self._skeys.add(infohash)
+                self._skeys.add(infohash[:INFOHASH_BYTES])
 
     def forget(self, membership: Membership) -> None:
         """Nobody finds this torrent any more."""
         for infohash in membership.infohashes:
             self._keyring.discard(infohash)
-            self._skeys.discard(infohash)
+            self._skeys.discard(infohash[:INFOHASH_BYTES])
             self._memberships.pop(infohash, None)
 
-    def outgoing(self, name: str, membership: Membership, *, pin: bytes | None = None) -> Transport:
+    def outgoing(
+        self, name: str, membership: Membership, *, pin: bytes | None = None, skey: bytes | None = None
+    ) -> Transport:
         """An initiator's transport. `pin`: SPKI SHA-256 of the leaf that must answer, at level Full.
 
+        `skey`: the infohash that MSE is to be keyed with, if not the first.
         Raises LocalProtocolError at Full while there is no credential.
         """
         if name.startswith("btls"):
@@ -102,7 +106,8 @@ class Wires:
         if name == "clear":
             return Clear()
         method: Method = "rc4" if name == "mse_rc4" else "plain"
-        return MseInitiator(membership.infohashes[0], entropy=os.urandom, methods=(method,))
+        skey = skey or membership.infohashes[0][:INFOHASH_BYTES]
+        return MseInitiator(skey, entropy=os.urandom, methods=(method,))
 
     def incoming(self, wire: Wire, address: Address) -> Transport:
         """A responder's transport for what the first bytes announce."""
