@@ -76,7 +76,7 @@ def test_probes_of_a_tls_only_port_meet_a_web_server(tmp_path: Path) -> None:
         request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         hello = b"\x13" + PLAIN + bytes(8) + content.torrent.infohash + bytes(20)
         assert (await _ask(end.port, request, tls=True)).startswith(
-            b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\n"
+            b"HTTP/1.1 403 Forbidden\r\nServer: nginx/1.22.1\r\n"
         )
         assert (await _ask(end.port, hello, tls=True)).startswith(
             b"HTTP/1.1 400 Bad Request\r\nServer: nginx"
@@ -101,7 +101,7 @@ def test_curl_sees_a_web_server_on_the_port_that_serves_peers(tmp_path: Path) ->
         )
         answer, _ = await curl.communicate()
         assert curl.returncode == 0
-        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\nDate: ")
+        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\nServer: nginx/1.22.1\r\nDate: ")
 
     asyncio.run(_with_seed(tmp_path, body))
 
@@ -245,14 +245,14 @@ def test_strangers_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             for _ in range(5):
                 reader, writer = await asyncio.open_connection(HOST, end.port, ssl=_client_tls())
                 writer.write(request)
-                assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 403")
                 visits.append((reader, writer))
             for reader, _ in visits[:2]:
                 with contextlib.suppress(ConnectionError):
                     await asyncio.wait_for(reader.read(), 1.0)  # ends: the oldest made room
             for _, writer in visits[2:]:
                 writer.write(request)
-            await asyncio.wait_for(visits[4][0].readuntil(b"HTTP/1.1 404"), 1.0)
+            await asyncio.wait_for(visits[4][0].readuntil(b"HTTP/1.1 403"), 1.0)
             await fetch(content.torrent, tmp_path / "out", end.port, transports=TLS_ONLY)
             for _, writer in visits:
                 writer.close()
