@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
@@ -141,3 +145,77 @@ def test_half_a_certificate(tmp_path: Path) -> None:
     done = _cli("tracker", "--secure", "--cert", str(tmp_path / "x"), "--state", str(tmp_path))
     assert isinstance(done.exception, InputError)
     assert "--cert, --key" in str(done.exception)
+
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "secure-tracker.md"
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_documented_commands(tmp_path: Path) -> None:
+    """docs/secure-tracker.md, line by line, on a port of the machine's choice."""
+    tracker, create, add_ann, add_bob, seed = _blocks("sh")[0].splitlines()
+    (get,) = _blocks("sh")[1].splitlines()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(bytes(range(256)) * 1000)
+    with _running(tracker.replace("8443", "0"), tmp_path, {}) as lines:
+        told = dict(line.split(" ", 1) for line in lines(5))
+        assert all(f"\n| `{name}` | " in DOCUMENT.read_text() for name in told if name != "port")
+        _run(create, tmp_path, told)
+        for name, command in (("ann", add_ann), ("bob", add_bob)):
+            _, _, password = _run(command, tmp_path, told).strip().partition(": password ")
+            _write_accounts(tmp_path / f"{name}.toml", name, password, told)
+        with _running(seed, tmp_path, told) as seed_lines:
+            assert seed_lines(1)[0].startswith("listening on port ")
+            assert "complete, every piece verified" in _run(get, tmp_path, told)
+        listed = _run("btresearch member list --state tracker", tmp_path, told)
+        assert listed.count("last certificate 20") == 2
+        assert "removed" in _run("btresearch member remove bob --state tracker", tmp_path, told)
+        refused = _run(get.replace("downloads", "again"), tmp_path, told, status=1)
+        assert "no member of this torrent" in refused and "Traceback" not in refused
+
+
+def _write_accounts(path: Path, name: str, password: str, told: dict[str, str]) -> None:
+    (text,) = _blocks("toml")
+    for shown, real in (
+        ("https://127.0.0.1:8443", told["est"]),
+        ("ann", name),
+        ("shown once", password),
+        ("64 hexadecimal digits", told["pin"]),
+    ):
+        assert shown in text
+        text = text.replace(shown, real)
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _shell(command: str, told: dict[str, str]) -> list[str]:
+    words = Template(command).substitute(told).split()
+    assert words[0] == "btresearch"
+    return [sys.executable, "-m", "btresearch.cli", *words[1:]]
+
+
+def _run(command: str, folder: Path, told: dict[str, str], *, status: int = 0) -> str:
+    done = subprocess.run(
+        _shell(command, told), cwd=folder, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+@contextlib.contextmanager
+def _running(command: str, folder: Path, told: dict[str, str]) -> Iterator[Callable[[int], list[str]]]:
+    """Its next lines, as many as asked for."""
+    process = subprocess.Popen(
+        _shell(command, told), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    output = process.stdout
+    assert output is not None
+    try:
+        yield lambda count: [output.readline().strip() for _ in range(count)]
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 
 from btresearch.peer import Address, AnnounceRequest, bencode
 from btresearch.peer.announce import decode_response
-from btresearch.session.secure import SecureTracker, certificate, csr
+from btresearch.session.secure import SecureTracker, certificate, csr, reply
 from btresearch.session.secure.authority import spki_sha256, urn
 from btresearch.session.secure.errors import MembersError
 from btresearch.session.secure.members import MAX_PER_TORRENT
@@ -357,6 +358,19 @@ def test_a_database_in_trouble_is_no_traceback(
 
     asyncio.run(main())
     assert "disk I/O error" in caplog.text and "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("remote", "counted_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2ff::1", "2001:db8:1:200::/56"),
+        ("2001:db8:1:2aa::9", "2001:db8:1:200::/56"),
+    ],
+)
+def test_whose_failures_count_together(remote: str, counted_as: str) -> None:
+    assert reply.source(make_mocked_request("GET", "/").clone(remote=remote)) == counted_as
 
 
 def test_identity_is_kept_and_may_be_given(tmp_path: Path) -> None:
