@@ -16,11 +16,16 @@ from btresearch.peer.fast import allowed_fast_set
 from btresearch.peer.pieces import PieceSet
 
 
-def speak(connection: PeerConnection, have: PieceSet) -> None:
-    """The transport is ready: the handshake; a responder that speaks unasked adds what it has."""
+def speak(connection: PeerConnection, have: PieceSet, *, unchoke: bool = False) -> None:
+    """The transport is ready: the handshake; a responder that speaks unasked adds what it has.
+
+    `unchoke`: there is a free slot, so that nobody need wait for it, whose address BEP 6 knows no set for.
+    """
     connection.handshake()
-    if not connection.initiator:
+    if not connection.initiator and have.count:
         connection.early_bitfield(have)
+        if unchoke:
+            connection.unchoke()
 
 
 def answer(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from btresearch.peer import extension, metadata, opening, pex
 from btresearch.peer.address import Address
 from btresearch.peer.bencode import Encodable
-from btresearch.peer.choker import Candidate
+from btresearch.peer.choker import REGULAR_SLOTS, Candidate
 from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerConnection
 from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
@@ -80,7 +80,7 @@ class Remote:
         self._was_ready = True
         if self.connection.initiator and self._over_btls:
             self.swarm.node.tls_memory.speaks(self.address)
-        opening.speak(self.connection, self.swarm.have)
+        opening.speak(self.connection, self.swarm.have, unchoke=self._slot_is_free)
         if self.connection.initiator and self._over_btls:
             self.touch()  # its handshake follows in the same read: one record answers it all
         else:
@@ -307,6 +307,11 @@ class Remote:
         if self.connection.initiator and self._over_btls:
             opening.expect(self.connection, self._own_host)
         self.swarm.established(self)
+
+    @property
+    def _slot_is_free(self) -> bool:
+        """Whether the choker would unchoke one more; it decides anew as soon as anyone's interest changes."""
+        return sum(not remote.connection.am_choking for remote in self.swarm.remotes) < REGULAR_SLOTS
 
     @property
     def _over_btls(self) -> bool:

@@ -25,6 +25,7 @@ class End:
     own_host: str
     peer_host: str
     guesses: bool = True
+    unchokes: bool = False
     heard: dict[type, int] = field(default_factory=dict)
     served: int = 0
     _missing: int = HANDSHAKE_BYTES
@@ -49,7 +50,7 @@ class End:
         speaks_first = self.connection.initiator or self.transport.name.startswith("btls")
         if speaks_first and not self._spoke:
             self._spoke = True
-            opening.speak(self.connection, self.have)
+            opening.speak(self.connection, self.have, unchoke=self.unchokes)
 
     def _react(self, event: Event) -> None:
         connection = self.connection
@@ -60,14 +61,14 @@ class End:
                 opening.expect(connection, self.own_host)
         elif isinstance(event, Request):
             self.served += connection.piece(event.index, event.begin, bytes(event.length))
-        elif not isinstance(event, Piece | Reject):
-            self._ask()
-        if isinstance(event, Bitfield | HaveAll) and not self.have.complete:
+        elif isinstance(event, Bitfield | HaveAll) and not self.have.complete:
             connection.interested()
+        if self.connection.am_interested and not isinstance(event, Piece | Reject):
             self._ask()
 
     def _ask(self) -> None:
-        for index in sorted(self.connection.allowed_while_choked)[:8]:
+        free = self.connection.allowed_while_choked if self.connection.peer_choking else range(8)
+        for index in sorted(free)[:8]:
             block = LAYOUT.block(index, 0)
             known = self.connection.peer_pieces
             if known is not None and index in known and block not in self.connection.requested:
@@ -82,7 +83,12 @@ class End:
 
 
 def converse(
-    initiator: Transport, responder: Transport, *, seen_as: str = HOSTS[0], trips: int = 12
+    initiator: Transport,
+    responder: Transport,
+    *,
+    seen_as: str = HOSTS[0],
+    unchokes: bool = False,
+    trips: int = 12,
 ) -> list[End]:
     """Both ends after so many one-way trips; trip 0 is where the initiator knows that TCP is up.
 
@@ -101,6 +107,7 @@ def converse(
             have=PieceSet.full(LAYOUT.piece_count) if number else PieceSet(LAYOUT.piece_count),
             own_host=HOSTS[1] if number else seen_as,
             peer_host=HOSTS[1 - number],
+            unchokes=unchokes,
         )
         for number, transport in enumerate((initiator, responder))
     ]

@@ -76,6 +76,13 @@ def test_a_wrong_guess_costs_a_reject_and_a_round_trip(seen_as: str) -> None:
     assert responder.served
 
 
+def test_a_free_slot_spares_the_guess() -> None:
+    """As fast behind a NAT and over IPv6."""
+    initiator, _ = converse(*PAIRS["btls_basic"](), seen_as="", unchokes=True)
+    assert initiator.heard[Unchoke] == initiator.heard[Handshake] == 4
+    assert initiator.heard[Piece] == 6
+
+
 def test_nothing_is_granted_to_a_peer_seen_at_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.session.flights.HOSTS", ("2001:db8::1", HOSTS[1]))
     initiator, responder = converse(*PAIRS["btls_basic"](), seen_as="2001:db8::1")
