@@ -143,6 +143,8 @@ def serve(
 
     if (cert is None) != (key is None):
         raise InputError("--cert, --key", "both, or neither for a self-made certificate")
+    if origin is None and host in ("", "0.0.0.0", "::"):
+        raise InputError("--origin", "https://NAME:PORT as members reach it: every address is listened on")
     server = SecureTracker(
         _state(state),
         host=host,

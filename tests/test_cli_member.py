@@ -147,6 +147,12 @@ def test_half_a_certificate(tmp_path: Path) -> None:
     assert "--cert, --key" in str(done.exception)
 
 
+def test_every_address_has_no_name(tmp_path: Path) -> None:
+    done = _cli("tracker", "--secure", "--host", "0.0.0.0", "--state", str(tmp_path))
+    assert isinstance(done.exception, InputError)
+    assert "--origin" in str(done.exception)
+
+
 DOCUMENT = Path(__file__).parent.parent / "docs" / "secure-tracker.md"
 
 

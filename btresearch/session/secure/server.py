@@ -136,6 +136,7 @@ class SecureTracker:
         if self._members is None:
             raise MembersError("the secure tracker is not open")
         app = web.Application(client_max_size=csr.MAX_BODY_BYTES)
+        app.on_response_prepare.append(_unnamed)
         doorkeeper = Doorkeeper(self._members)
         Enrolment(self._members, authority, doorkeeper, life_s=self._life_s, now_s=self._now_s).add_to(app)
         Announces(self._members, doorkeeper, self._swarms, now_s=self._now_s).add_to(app)
@@ -148,6 +149,11 @@ class SecureTracker:
         handler = server()
         asyncio.get_running_loop().call_later(self._connection_s, handler.force_close)
         return handler
+
+
+async def _unnamed(_: web.Request, response: web.StreamResponse) -> None:
+    """No name and version of the software: they would say which of its faults to try."""
+    response.headers.popall("Server", None)
 
 
 class _TurnedAway(asyncio.Protocol):

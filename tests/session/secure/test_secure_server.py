@@ -64,7 +64,7 @@ def test_enrolment_as_rfc_7030_has_it(tmp_path: Path) -> None:
         async with tracked(tmp_path) as held:
             for label in (V1.hex(), V2.hex(), V2.hex().upper()):
                 status, headers, body = await held.ask(f"/.well-known/est/{label}/cacerts", name=None)
-                assert status == 200
+                assert status == 200 and "Server" not in headers
                 assert headers["Content-Type"] == "application/pkcs7-mime; smime-type=certs-only"
                 assert headers["Content-Transfer-Encoding"] == "base64"
                 (ca,) = certificates(body)
@@ -423,6 +423,18 @@ def test_two_trackers_over_one_state(tmp_path: Path) -> None:
             for _ in range(MAX_PER_TORRENT - 1):
                 assert (await held.enroll())[0] == 200
             assert (await twin.enroll())[0] == 429
+
+    asyncio.run(main())
+
+
+def test_over_ipv6(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tracked(tmp_path, "ann", "bob", host="::1") as held:
+            assert held.origin == f"https://[::1]:{held.tracker.port}"
+            pin = await _pin_of(held, "ann")
+            assert (await held.ask(_query(1)))[0] == 200
+            (peer,) = decode_response((await held.ask(_query(2), name="bob"))[2]).peers
+            assert (peer.address, peer.pin) == (Address("::1", 1), pin)
 
     asyncio.run(main())
 
