@@ -29,6 +29,7 @@ from btresearch.cli_level import (
 if TYPE_CHECKING:
     from btresearch.peer import Magnet, Torrent
     from btresearch.session import Progress
+    from btresearch.session.torrent_file import Version
     from btresearch.transport.ssl_torrent import PeerCertificate
 
 app = typer.Typer()
@@ -74,6 +75,7 @@ def torrent_create(
     private: Annotated[
         bool, typer.Option("--private", help="Only the trackers may name peers (BEP 27).")
     ] = False,
+    version: Annotated[str, typer.Option(help="Of BitTorrent: 1, 2 (BEP 52) or hybrid (both).")] = "1",
     ssl_cert: Annotated[
         Path | None, typer.Option(help="Make it an SSL torrent as libtorrent's: its authority, in PEM.")
     ] = None,
@@ -96,6 +98,7 @@ def torrent_create(
         torrent = create(
             path,
             piece_length_bytes=piece_length or None,
+            version=_version(version),
             announce=[[url] for url in announce or ()],
             private=private,
             progress=lambda done, total: update(done, total, ""),
@@ -107,7 +110,8 @@ def torrent_create(
 
         torrent = with_authority(torrent, ssl_cert)
     cli_level.save(torrent, made, out, with_secret=with_secret)
-    typer.echo(torrent.infohash.hex())
+    for infohash in torrent.infohashes:
+        typer.echo(infohash.hex())
 
 
 @torrent_app.command("show")
@@ -326,7 +330,7 @@ def tracker(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a small tracker until Ctrl-C; prints its announce URL.
+    """Run a small tracker, HTTP and UDP on one port, until Ctrl-C; prints its announce URLs.
 
     Example: btresearch tracker --host 127.0.0.1 --port 6969
     """
@@ -351,9 +355,17 @@ def tracker(
     async def serve(stop: Any) -> None:
         async with server:
             if as_json:
-                _say({"event": "listening", "url": server.url, "port": server.port})
+                _say(
+                    {
+                        "event": "listening",
+                        "url": server.url,
+                        "udp_url": server.udp_url,
+                        "port": server.port,
+                    }
+                )
             else:
                 typer.echo(server.url)
+                typer.echo(server.udp_url)
             await stop.wait()
 
     loop.run(loop.until_signal(serve))
@@ -372,6 +384,15 @@ def _certificate(chain: Path | None, key: Path | None) -> PeerCertificate | None
     if (chain is None) != (key is None):
         raise InputError("--ssl-certificate", "--ssl-key with it: an SSL torrent takes both")
     return None if chain is None or key is None else load_certificate(chain, key)
+
+
+def _version(text: str) -> Version:
+    from btresearch.errors import InputError
+
+    versions: dict[str, Version] = {"1": 1, "2": 2, "hybrid": "hybrid"}
+    if text not in versions:
+        raise InputError("--version", f"1, 2 or hybrid, not {text}")
+    return versions[text]
 
 
 def _names(transports: str) -> list[str]:
@@ -393,14 +414,15 @@ def _describe(source: Torrent | Magnet) -> dict[str, object]:
 
     if isinstance(source, Magnet):
         return {
-            "infohash": source.infohash.hex(),
+            **_identity(source),
             "name": source.name,
             "bytes": source.length_bytes,
             "trackers": list(source.trackers),
             "peers": [f"{host}:{port}" for host, port in source.peers],
         }
     return {
-        "infohash": source.infohash.hex(),
+        "version": {1: "1", 2: "2", 3: "hybrid"}[source.version],
+        **_identity(source),
         "name": source.name,
         "bytes": source.total_bytes,
         "pieces": source.piece_count,
@@ -410,6 +432,12 @@ def _describe(source: Torrent | Magnet) -> dict[str, object]:
         "files": [f"{'/'.join(file.path)} ({file.length_bytes} bytes)" for file in source.files],
         "warnings": list(source.warnings),
     }
+
+
+def _identity(source: Torrent | Magnet) -> dict[str, object]:
+    """`infohash` as handshakes have it; `infohash_v2` in full."""
+    v2 = {} if source.infohash_v2 is None else {"infohash_v2": source.infohash_v2.hex()}
+    return {"infohash": source.infohash.hex(), **v2}
 
 
 def _say(fields: dict[str, object]) -> None:

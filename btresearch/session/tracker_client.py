@@ -14,7 +14,13 @@ import aiohttp
 from yarl import URL
 
 from btresearch.errors import InputError, printable
-from btresearch.peer import AnnounceRequest, AnnounceResponse, RemoteProtocolError, TrackerFailure
+from btresearch.peer import (
+    AnnounceRequest,
+    AnnounceResponse,
+    KnownPeer,
+    RemoteProtocolError,
+    TrackerFailure,
+)
 from btresearch.peer.announce import DEFAULT_INTERVAL_S, MAX_RESPONSE_BYTES, decode_response
 from btresearch.session.accounts import Account
 from btresearch.session.errors import TrackerError
@@ -65,7 +71,12 @@ async def announce(
         raise TrackerError(f"{name}: {printable(str(error), MAX_URL_SHOWN)}") from error
     for warning in answer.warnings:
         log.warning("tracker %s: %s", name, warning)
-    return answer
+    # In clear, anyone on the way could say that nothing but TLS is to be tried with a peer.
+    return answer if urlsplit(url).scheme == "https" else _without_signals(answer)
+
+
+def _without_signals(answer: AnnounceResponse) -> AnnounceResponse:
+    return replace(answer, peers=tuple(KnownPeer(peer.address) for peer in answer.peers))
 
 
 async def _get(http: aiohttp.ClientSession, target: URL, ways: Ways) -> bytes:

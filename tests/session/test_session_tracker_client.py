@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import random
 import resource
 import zlib
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
 
-from btresearch.peer import AnnounceRequest
+from btresearch.peer import Address, AnnounceRequest, KnownPeer
 from btresearch.peer.announce import DEFAULT_INTERVAL_S
 from btresearch.session import TrackerError, TrackerServer
 from btresearch.session.accounts import Account
@@ -26,19 +28,23 @@ def test_pauses_grow_and_are_bounded() -> None:
     assert pauses[-1] == DEFAULT_INTERVAL_S
 
 
-async def _against(handler: object, complaint: str, ways: Ways | None = None) -> None:
+@contextlib.asynccontextmanager
+async def _tracker(handler: object) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/announce", handler)  # type: ignore[arg-type]
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/announce"
     try:
-        async with aiohttp.ClientSession() as http:
-            with pytest.raises(TrackerError, match=complaint):
-                await announce(http, url, AnnounceRequest(bytes(20), bytes(20), 1), ways)
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/announce"
     finally:
         await runner.cleanup()
+
+
+async def _against(handler: object, complaint: str, ways: Ways | None = None) -> None:
+    async with _tracker(handler) as url, aiohttp.ClientSession() as http:
+        with pytest.raises(TrackerError, match=complaint):
+            await announce(http, url, AnnounceRequest(bytes(20), bytes(20), 1), ways)
 
 
 def test_endless_answer_is_cut() -> None:
@@ -133,6 +139,18 @@ def test_what_is_packed_unasked_is_read() -> None:
         )
 
     asyncio.run(_against(packed, "refused: no"))
+
+
+def test_signals_in_clear_are_ignored() -> None:
+    async def signal(request: web.Request) -> web.Response:
+        return web.Response(body=b"d5:peers6:\xc0\x00\x02\x01\x00\x019:tls_flags1:\x03e")
+
+    async def main() -> None:
+        async with _tracker(signal) as url, aiohttp.ClientSession() as http:
+            answer = await announce(http, url, AnnounceRequest(bytes(20), bytes(20), 1))
+            assert answer.peers == (KnownPeer(Address("192.0.2.1", 1)),)
+
+    asyncio.run(main())
 
 
 def test_a_slow_tracker_is_given_up() -> None:
