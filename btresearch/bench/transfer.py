@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,9 @@ CASES = (
     ("libtorrent", "ssl_torrent"),
 )
 PORT = 46881
-LIMIT_S = 400.0
+# Both cores of a small machine are busy with one transfer: what somebody else takes comes off its speed.
+QUIET_CORES = 0.2
+MAX_ATTEMPTS = 3
 
 Case = tuple[str, str]
 Quantity = Literal["mb_per_s", "cpu_s_per_gb"]
@@ -128,6 +131,8 @@ def run(
     """Time every case `repeat` times, round by round, so that other load on the machine hits all alike.
 
     One round more comes first and is not counted: it finds the content in no cache and the programs on the disk.
+    A transfer during which others used more than QUIET_CORES is done again, MAX_ATTEMPTS times at most; the
+    quietest counts.
 
     Raises:
         BenchError: an end failed.
@@ -142,7 +147,7 @@ def run(
         content = Content.make(Path(home), size_bytes)
         for number in range(repeat + 1):
             progress(f"round {number} of {repeat}" if number else "a first round, which doesn't count")
-            rounds.append({case: _transfer(case, content, network) for case in chosen})
+            rounds.append({case: _quiet(partial(_transfer, case, content, network)) for case in chosen})
     counted = rounds[1:]
     results = tuple(_summary(case, counted, network.network) for case in chosen)
     return Report(results, tuple(ratios(counted)))
@@ -178,6 +183,15 @@ def _summary(case: Case, rounds: Sequence[Mapping[Case, Measured]], network: str
         n=len(rounds),
         network=network,
     )
+
+
+def _quiet(transfer: Callable[[], Measured]) -> Measured:
+    attempts: list[Measured] = []
+    while len(attempts) < MAX_ATTEMPTS:
+        attempts.append(transfer())
+        if attempts[-1]["others_cores"] <= QUIET_CORES:
+            break
+    return min(attempts, key=lambda attempt: attempt["others_cores"])
 
 
 def _transfer(case: Case, content: Content, network: Cable) -> Measured:

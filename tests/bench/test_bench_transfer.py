@@ -48,6 +48,18 @@ def test_every_level_has_its_targets() -> None:
     assert all({("btresearch", target.own), target.other} <= cases for target in transfer.TARGETS)
 
 
+@pytest.mark.parametrize(
+    ("loads", "attempts", "kept"),
+    [([0.1, 0.0], 1, 0.1), ([0.9, 0.1], 2, 0.1), ([0.9, 0.4, 0.5, 0.0], 3, 0.4)],
+)
+def test_a_transfer_that_others_disturbed_is_done_again(
+    loads: list[float], attempts: int, kept: float
+) -> None:
+    left = list(loads)
+    assert transfer._quiet(lambda: {"others_cores": left.pop(0)}) == {"others_cores": kept}
+    assert len(loads) - len(left) == attempts
+
+
 def test_less_cpu_is_better() -> None:
     cpu = Target("clear", OTHER, "cpu_s_per_gb", 1.0)
     speed = Target("clear", OTHER, "mb_per_s", 1.0)
