@@ -139,7 +139,7 @@ def torrent_show(
     for name, value in described.items():
         # Text, not str: brackets in a stranger's file name are no markup.
         lines = value if isinstance(value, list) else [value]
-        grid.add_row(name, Text("\n".join(printable(str(line)) for line in lines)))
+        grid.add_row(name, Text("\n".join(printable(str(line)) for line in lines), overflow="fold"))
     Console().print(grid)
 
 
