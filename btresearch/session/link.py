@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import struct
 import time
@@ -262,9 +263,12 @@ class Link(asyncio.Protocol):
 
 
 def _end_half(transport: asyncio.Transport) -> None:
-    """FIN. Not `write_eof`, which uvloop forgets when the transport is closed."""
-    with contextlib.suppress(OSError):
-        transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+    """FIN at once. On a duplicate, because uvloop's sockets have no shutdown."""
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as same,
+    ):
+        same.shutdown(socket.SHUT_WR)
 
 
 def _reset_at_close(transport: asyncio.Transport) -> None:
