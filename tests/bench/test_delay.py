@@ -20,15 +20,23 @@ ONE_WAY_S = 0.05
 SLACK_S = 0.045
 
 
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
+async def _end(writer: asyncio.StreamWriter) -> None:
     writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def test_bytes_come_late_in_order_and_then_the_end() -> None:
     async def main() -> tuple[bytes, float]:
-        server = await asyncio.start_server(_echo, HOST, 0)
+        over = asyncio.Event()
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+            await _end(writer)
+            over.set()
+
+        server = await asyncio.start_server(echo, HOST, 0)
         async with server, DelayRelay(HOST, server.sockets[0].getsockname()[1], one_way_s=0.03) as relay:
             reader, writer = await asyncio.open_connection(HOST, relay.port)
             began_s = time.monotonic()
@@ -36,7 +44,8 @@ def test_bytes_come_late_in_order_and_then_the_end() -> None:
                 writer.write(bytes([number]) * 1000)
             echoed = await reader.readexactly(50_000)
             took_s = time.monotonic() - began_s
-            writer.close()
+            await _end(writer)
+            await asyncio.wait_for(over.wait(), 2.0)  # the end passes through the relay, too
             return echoed, took_s
 
     echoed, took_s = asyncio.run(main())
@@ -48,11 +57,14 @@ def test_no_server_behind_it_hangs_up() -> None:
     async def main() -> bytes:
         async with DelayRelay(HOST, free_port(), one_way_s=0.01) as relay:
             reader, writer = await asyncio.open_connection(HOST, relay.port)
-            writer.close()
-            return await reader.read()
+            try:
+                return await asyncio.wait_for(reader.read(), 2.0)
+            except ConnectionResetError:
+                return b""
+            finally:
+                await _end(writer)
 
-    with contextlib.suppress(ConnectionResetError):
-        assert asyncio.run(main()) == b""
+    assert asyncio.run(main()) == b""
 
 
 @pytest.mark.slow
