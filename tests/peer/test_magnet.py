@@ -88,3 +88,20 @@ magnets = st.builds(
 @given(magnets)
 def test_round_trip(magnet: Magnet) -> None:
     assert Magnet.parse(magnet.format()) == magnet
+
+
+def test_v2_topics() -> None:
+    v2 = bytes(range(32))
+    both = Magnet.parse(f"magnet:?xt=urn:btih:{HEX}&xt=urn:btmh:1220{v2.hex()}")
+    assert (both.infohash, both.infohash_v2, both.infohashes) == (INFOHASH, v2, (INFOHASH, v2))
+    only = Magnet.parse(f"magnet:?xt=urn:btmh:1220{v2.hex()}")
+    assert (only.infohash, only.infohash_v2, only.infohashes) == (v2[:20], v2, (v2,))
+    for magnet in (both, only):
+        assert Magnet.parse(magnet.format()) == magnet
+    assert only.format() == f"magnet:?xt=urn:btmh:1220{v2.hex()}"
+
+
+@pytest.mark.parametrize("text", ["1114" + "00" * 20, "1220" + "00" * 33, "1220" + "0 " * 32, "1220", ""])
+def test_other_multihashes_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="urn:btmh"):
+        Magnet.parse(f"magnet:?xt=urn:btmh:{text or 'x'}")
