@@ -24,7 +24,7 @@ _LINE = re.compile(
     rb"(?: *| +HTTP/1\.(?P<minor>[0-9]{1,3}) *)\r?\n\Z"
 )
 _TOO_NEW = re.compile(rb"[A-Z_-]+ +(?:" + _PATH + rb"|" + _ABSOLUTE + rb") +HTTP/(?:[2-9]|1[0-9])")
-_FIELD = re.compile(rb"(?P<name>[^\x00-\x20\x7f:]+)(?:: *(?P<value>[^\x00\r\n]*))?\r*\n\Z")
+_FIELD = re.compile(rb"(?P<name>[^\x00-\x20\x7f:]+)(?::(?P<value>[^\x00\r\n]*))?\r*\n\Z")
 _FIELD_START = re.compile(rb"(?:[^\x00-\x20\x7f:]+(?::[^\x00\r\n]*)?)?\r*\Z")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _BAD_HOST = re.compile(rb"[\x00-\x20\x7f/]|\.\.")
@@ -151,7 +151,7 @@ class RequestReader:
         return None
 
     def _take(self, field: re.Match[bytes]) -> Fault | None:
-        name, value = field["name"].lower(), (field["value"] or b"").rstrip(b" ")
+        name, value = field["name"].lower(), (field["value"] or b"").strip(b" ")
         if not _NAME.match(name):  # underscores and the like: nginx drops such a field
             return None
         if name == b"host" and (name in self._fields or bad_host(value)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,17 @@ def test_a_body_as_large_as_allowed_is_read_to_its_end() -> None:
 )
 def test_paths(target: bytes, path: bytes | None) -> None:
     assert normalised(target) == path
+
+
+@pytest.mark.parametrize("filler", [b" ", b"a", b"\r", b":", b"%", b"/", b"+", b"."])
+@pytest.mark.parametrize(
+    "start", [b"GET ", b"GET /", b"GET a", b"GET a://", b"GET / HTTP/1.1\r\nA: ", b"G / HTTP/1.1 "]
+)
+def test_no_line_takes_long_to_judge(start: bytes, filler: bytes) -> None:
+    began_s = time.perf_counter()
+    for end in (b"\r\n", b"\rx\n", b"\x00\n", b""):
+        Decoy().receive(start + filler * 8000 + end, now_s=NOW_S)
+    assert time.perf_counter() - began_s < 0.2
 
 
 def test_what_nginx_compresses_and_pads() -> None:
