@@ -21,6 +21,7 @@ from btresearch.errors import InputError
 from btresearch.peer import Magnet, Torrent
 from btresearch.session.membership import Membership
 from btresearch.session.storage import Storage
+from btresearch.session.torrent_file import Version
 from tests.session.swarming import Content, single
 
 COMMAND = [sys.executable, "-m", "btresearch"]
@@ -31,8 +32,8 @@ def _cli(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments))
 
 
-def _content(tmp_path: Path, size_bytes: int = 4_000_000) -> Content:
-    content = single(tmp_path / "in", size_bytes)
+def _content(tmp_path: Path, size_bytes: int = 4_000_000, **options: Any) -> Content:
+    content = single(tmp_path / "in", size_bytes, **options)
     (tmp_path / "x.torrent").write_bytes(content.torrent.dump())
     return content
 
@@ -83,12 +84,19 @@ def _wait_for_a_third(tmp_path: Path, torrent: Torrent) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ("number", "status", "version"),
+    [
+        (signal.SIGINT, 130, 1),
+        (signal.SIGTERM, 143, 1),
+        (signal.SIGKILL, -9, 1),
+        (signal.SIGKILL, -9, 2),
+        (signal.SIGKILL, -9, "hybrid"),
+    ],
 )
 def test_get_that_is_stopped_half_way_resumes_and_verifies(
-    tmp_path: Path, number: signal.Signals, status: int
+    tmp_path: Path, number: signal.Signals, status: int, version: Version
 ) -> None:
-    content = _content(tmp_path)
+    content = _content(tmp_path, version=version)
     with _seed(tmp_path, "--limit-up", "2000000") as port:
         with _process(*_get_arguments(tmp_path, port)) as process:
             _wait_for_a_third(tmp_path, content.torrent)
