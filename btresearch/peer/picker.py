@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 
 from btresearch.peer.availability import Availability
@@ -77,6 +77,11 @@ class Picker:
     def endgame(self) -> bool:
         """Whether every block that is missing has been asked for."""
         return bool(self._asked) and not self._unfinished and not self._available.open_count
+
+    @property
+    def started(self) -> Collection[int]:
+        """Pieces of which blocks were asked for or have come, and that have neither passed nor failed."""
+        return self._started.keys()
 
     def add_peer(self, peer: Hashable, pieces: PieceSet) -> None:
         """A peer and what it has (copied here); call again when a bitfield comes."""

@@ -109,7 +109,7 @@ class Announcer:
             AnnounceRequest(
                 infohash=announce_id,
                 peer_id=self._node.peer_id,
-                port=self._node.port,
+                port=self._node.port_of(swarm.infohash),
                 uploaded=swarm.up.total_bytes,
                 downloaded=swarm.down.total_bytes,
                 left=self._left_bytes(),

@@ -17,7 +17,9 @@ from btresearch.session.uploads import Uploads
 
 # Verified pieces on their way to the disk; beyond this, nobody is asked for more.
 MAX_PENDING_BYTES = 32 << 20
-MAX_SPARE_BUFFERS = 8
+MAX_SPARE_BUFFERS, MAX_SPARE_BYTES = 8, 16 << 20
+# Of pieces that are being fetched: beyond this, those that were begun come first. One is always allowed.
+MAX_STARTED_BYTES = 96 << 20
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,14 @@ class Download:
         return self._pending_bytes > MAX_PENDING_BYTES
 
     @property
+    def only_started(self) -> frozenset[int] | None:
+        """The pieces to choose among while no other may be begun, since they wait in memory; None for all."""
+        started = self.picker.started
+        if (len(started) + 1) * self.layout.piece_length_bytes <= MAX_STARTED_BYTES or not started:
+            return None
+        return frozenset(started)
+
+    @property
     def left_bytes(self) -> int:
         """What a tracker is told is missing."""
         return sum(self.layout.piece_bytes(index) for index in self.have.missing())
@@ -103,7 +113,8 @@ class Download:
     def _verified(self, index: int, buffer: bytearray, good: bool) -> None:
         was_behind = self.behind
         self._pending_bytes -= self.layout.piece_bytes(index)
-        if len(self._spare) < MAX_SPARE_BUFFERS:
+        spare = len(self._spare) + 1
+        if spare <= MAX_SPARE_BUFFERS and spare * self.layout.piece_length_bytes <= MAX_SPARE_BYTES:
             self._spare.append(buffer)
         if good:
             self.picker.passed(index)

@@ -264,7 +264,10 @@ class Remote:
         connection, content = self.connection, self.swarm.content
         if content is None or not self._in_picker or not connection.am_interested or content.behind:
             return
-        only = connection.allowed_while_choked if connection.peer_choking else None
+        only = content.only_started
+        if connection.peer_choking:
+            allowed = connection.allowed_while_choked
+            only = allowed if only is None else only & allowed
         if only is not None and not only:
             return
         room = self._requester.room()
