@@ -16,6 +16,7 @@ from btresearch.errors import InputError
 from btresearch.peer import Magnet, Torrent, bencode
 from btresearch.peer.address import Address
 from btresearch.peer.handshake import Handshake
+from btresearch.peer.secret import commit_of
 from btresearch.peer.tls_info import TlsInfo, decode_link, encode_link
 from btresearch.session import Access
 from btresearch.session.membership import Membership
@@ -32,7 +33,7 @@ from tests.session.levels import (
     club,
     stranger_secret,
 )
-from tests.session.swarming import HOST, fetch, seeding
+from tests.session.swarming import HOST, fetch, seeding, single
 
 ABOVE: tuple[Level, ...] = ("strict", "full")
 PEERS, SEEDS = 10, 3
@@ -327,3 +328,24 @@ def _claimed(magnet: Magnet, secret: bytes | None) -> Membership:
         return Membership.of(magnet)
     tls, found = decode_link(magnet.tls)
     return Membership((TorrentKey.derive(magnet.infohash, "strict", secret or found or b""),), tls)
+
+
+@pytest.mark.parametrize("known", ["both", "v1", "v2"])
+@pytest.mark.parametrize("level", ["basic", "strict"])
+def test_a_hybrid_is_one_swarm_whichever_infohash_a_peer_knows(
+    tmp_path: Path, level: Level, known: str
+) -> None:
+    async def main() -> None:
+        tls = TlsInfo.create("strict", commit_of(SECRET)) if level == "strict" else None
+        torrents = Club(single(tmp_path / "in", 200_000, version="hybrid", tls=tls), level)
+        torrent = torrents.content.torrent
+        assert torrent.infohash_v2 is not None
+        link = None if tls is None else encode_link(tls, SECRET)
+        v2 = None if known == "v1" else torrent.infohash_v2
+        first = torrent.infohash_v2[:20] if known == "v2" else torrent.infohash
+        magnet = Magnet(first, tls=link, infohash_v2=v2)
+        async with seeding(torrents.content, access=torrents.access(), transports=["btls_basic"]) as end:
+            await fetch(magnet, tmp_path / "out", end.port, transports=["btls_basic"])
+        assert torrents.content.same_in(tmp_path / "out")
+
+    asyncio.run(main())
