@@ -42,7 +42,13 @@ _SCHEMES = {
 }
 _E = TypeVar("_E", bound=x509.ExtensionType)
 
-_MALFORMED = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,  # x400Address, ediPartyName
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -231,6 +231,17 @@ def test_the_skew_is_for_certificates_that_are_too_young() -> None:
     assert judge(young, ca()) == ""
     assert judge(leaf(), ca(), now_s=NOW_S + 4 * HOUR_S - 1) == ""
     assert "expired" in judge(leaf(), ca(), now_s=NOW_S + 4 * HOUR_S)
+
+
+@pytest.mark.parametrize("name", [b"\xa3\x00", b"\xa5\x00"], ids=["x400Address", "ediPartyName"])
+def test_names_that_cryptography_can_not_read_raise_the_declared_error(name: bytes) -> None:
+    """Whoever holds the secret can sign such a leaf: it is read before the chain up to the CA is judged."""
+    authority = Authority()
+    der = bytes([0x30, len(name)]) + name
+    names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, der)
+    recipe = leaf().without(x509.SubjectAlternativeName).having(names, critical=True)
+    with pytest.raises(RemoteProtocolError, match="UnsupportedGeneralNameType"):
+        validate(chain(recipe, authority.recipe), ca={authority.anchor}, infohash=INFOHASH, now_s=NOW_S)
 
 
 @pytest.mark.filterwarnings("ignore")  # cryptography warns of some of what it still parses
