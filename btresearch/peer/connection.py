@@ -255,16 +255,13 @@ class PeerConnection:
         self._offered.add(index)
         self._send(Have(index))
 
-    def request(self, block: Block) -> None:
-        """Ask for a block that the peer has; while it chokes, only of `allowed_while_choked`."""
-        if self.peer_choking and block.index not in self._fast.open_to_us:
-            raise LocalProtocolError(f"request for piece {block.index} while choked")
-        if block in self.requested:
-            raise LocalProtocolError(f"{block} was requested already")
-        if self.peer_pieces is None or block.index not in self.peer_pieces:
-            raise LocalProtocolError(f"the peer does not have piece {block.index}")
-        self._send(Request(*block))
-        self._ledger.add(block)
+    def request(self, *blocks: Block) -> None:
+        """Ask for blocks that the peer has; while it chokes, only of `allowed_while_choked`."""
+        self._allow(Request)
+        for block in blocks:
+            self._judge_request(block)
+            self._out.append(wire.request(*block))
+            self._ledger.add(block)
 
     def cancel(self, block: Block) -> None:
         """Take a request back; an answer that is on its way already still comes as a Piece event."""
@@ -318,11 +315,25 @@ class PeerConnection:
     # --- the way out
 
     def _send(self, message: Message) -> None:
-        kind = type(message)
-        if reason := violation(self._local_phase, kind, fast=self.fast, extended=self.extended, v2=self.v2):
+        self._allow(type(message))
+        self._out.append(wire.encode(message))
+
+    def _allow(self, kind: type) -> None:
+        if reason := violation(self._local_phase, kind, self._speaks):
             raise LocalProtocolError(reason)
         self._local_phase = RULES[kind].after or self._local_phase
-        self._out.append(wire.encode(message))
+
+    def _speaks(self, name: str) -> bool:
+        return {"fast": self.fast, "extended": self.extended, "v2": self.v2}[name]
+
+    def _judge_request(self, block: Block) -> None:
+        index, pieces = block.index, self._remote_pieces.known
+        if self.peer_choking and index not in self._fast.open_to_us:
+            raise LocalProtocolError(f"request for piece {index} while choked")
+        if block in self._ledger.waiting:
+            raise LocalProtocolError(f"{block} was requested already")
+        if pieces is None or index not in pieces:
+            raise LocalProtocolError(f"the peer does not have piece {index}")
 
     def _turn_away(self, block: Block) -> None:
         self.peer_requests.pop(block, None)
@@ -355,7 +366,7 @@ class PeerConnection:
         return self._infohash_v2 is not None and remote.v2
 
     def _judge(self, kind: type) -> None:
-        if reason := violation(self._remote_phase, kind, fast=self.fast, extended=self.extended, v2=self.v2):
+        if reason := violation(self._remote_phase, kind, self._speaks):
             raise RemoteProtocolError(reason)
         self._remote_phase = RULES[kind].after or self._remote_phase
 

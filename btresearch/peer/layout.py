@@ -72,5 +72,10 @@ class Layout:
 
     def block(self, index: int, number: int) -> Block:
         """Block `number` of piece `index`."""
-        begin = number * BLOCK_BYTES
-        return Block(index, begin, min(BLOCK_BYTES, self.piece_bytes(index) - begin))
+        return self.blocks(index, (number,))[0]
+
+    def blocks(self, index: int, numbers: Iterable[int]) -> list[Block]:
+        """Some blocks of piece `index`, by their numbers."""
+        size = self.piece_bytes(index)
+        begins = (number * BLOCK_BYTES for number in numbers)
+        return [Block(index, begin, min(BLOCK_BYTES, size - begin)) for begin in begins]

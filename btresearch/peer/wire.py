@@ -55,10 +55,12 @@ def encode(message: Message) -> bytes:
     match message:
         case KeepAlive():
             return bytes(4)
-        case Request(index, begin, length) | Cancel(index, begin, length) | Reject(index, begin, length):
+        case Cancel(index, begin, length) | Reject(index, begin, length):
             return _RANGE.pack(13, message.id, index, begin, length)
         case Have(index) | Suggest(index) | AllowedFast(index):
             return _INDEX.pack(5, message.id, index)
+        case Request(index, begin, length):
+            return request(index, begin, length)
         case Piece(index, begin, block):
             return piece_header(index, begin, len(block)) + block
         case Bitfield(bits):
@@ -69,6 +71,11 @@ def encode(message: Message) -> bytes:
             return hashes.encode(message)
         case _:
             return struct.pack(">IB", 1, message.id)
+
+
+def request(index: int, begin: int, length: int) -> bytes:
+    """The bytes of a request, of which one goes out for every block."""
+    return _RANGE.pack(13, Request.id, index, begin, length)
 
 
 def piece_header(index: int, begin: int, length: int) -> bytes:
