@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from btresearch.peer.known import KnownPeer
 from btresearch.session.rates import NS_PER_S
 
 MAX_KNOWN = 2000
+MAX_PINS = 8192
 MAX_DIALLING = 20
 MAX_FAILURES = 6
 FIRST_BACKOFF_NS, MAX_BACKOFF_NS = NS_PER_S // 2, 60 * NS_PER_S
@@ -21,7 +23,6 @@ class _Entry:
     failures: int = 0
     due_ns: int = 0
     busy: bool = False
-    pin: bytes | None = None
 
 
 class Dialer:
@@ -29,6 +30,8 @@ class Dialer:
 
     def __init__(self) -> None:
         self._known: dict[Address, _Entry] = {}
+        # Apart from the entries: whoever makes dials fail until an address is given up must not be rid of its pin.
+        self._pins: OrderedDict[Address, bytes] = OrderedDict()
 
     def add(self, peers: Iterable[KnownPeer], *, patient: bool = False) -> None:
         """Learn peers; those known already keep their history, and the pin that was heard of last."""
@@ -38,12 +41,18 @@ class Dialer:
                 entry = self._known[peer.address] = _Entry(patient)
             if entry is not None:
                 entry.patient |= patient
-                entry.pin = peer.pin or entry.pin
+            if peer.pin is not None:
+                self._pin(peer.address, peer.pin)
 
     def pin(self, address: Address) -> bytes | None:
         """SHA-256 of the SPKI that must answer there (level Full)."""
-        entry = self._known.get(address)
-        return None if entry is None else entry.pin
+        return self._pins.get(address)
+
+    def _pin(self, address: Address, pin: bytes) -> None:
+        self._pins[address] = pin
+        self._pins.move_to_end(address)
+        while len(self._pins) > MAX_PINS:
+            self._pins.popitem(last=False)
 
     def due(self, now_ns: int, room: int) -> list[Address]:
         """Up to `room` addresses to dial now; each is busy until `ended`."""

@@ -10,6 +10,7 @@ from btresearch.session.dialer import (
     MAX_DIALLING,
     MAX_FAILURES,
     MAX_KNOWN,
+    MAX_PINS,
     Dialer,
 )
 
@@ -79,3 +80,23 @@ def test_bounds_and_forgetting() -> None:
     dialer.discard(THERE)
     assert dialer.ended(THERE, 0, was_useful=True) == 0
     assert dialer.due(1 << 62, 10) == []
+
+
+def test_who_makes_dials_fail_is_not_rid_of_the_pin() -> None:
+    """A member in the middle resets every dial, then names the address anew, as PEX lets him: without a pin."""
+    dialer = Dialer()
+    dialer.add([KnownPeer(HERE, pin=b"1" * 32)])
+    for _ in range(MAX_FAILURES + 1):
+        dialer.due(1 << 62, 10)
+        dialer.ended(HERE, 0, was_useful=False)
+    assert dialer.due(1 << 62, 10) == []
+    dialer.add([KnownPeer(HERE, tls=True)])
+    assert (dialer.due(1 << 62, 10), dialer.pin(HERE)) == ([HERE], b"1" * 32)
+
+
+def test_pins_are_bounded_and_kept_for_addresses_that_had_no_room() -> None:
+    dialer = Dialer()
+    peers = [KnownPeer(Address("192.0.2.1", port), pin=b"1" * 32) for port in range(1, MAX_PINS + 2)]
+    dialer.add(peers)
+    kept = [dialer.pin(peer.address) is not None for peer in peers]
+    assert kept == [False] + [True] * MAX_PINS
