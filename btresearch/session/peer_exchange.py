@@ -48,7 +48,8 @@ class PeerExchange:
         if not allowed(self._remote.swarm.torrent):
             return
         found = self._diary.take(now_ns, payload).added
-        self._remote.swarm.add_peers([peer.known for peer in found if self._may_know(peer.address)])
+        may_know = [peer.known for peer in found if self._may_know(peer.address)]
+        self._remote.swarm.add_peers(may_know, hearsay=True)
 
     def entry(self) -> PexPeer | None:
         """How others are told of this peer; None where its listening address is not known."""

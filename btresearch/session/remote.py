@@ -119,6 +119,7 @@ class Remote:
             self.pump()
 
     def _react(self, events: list[Event]) -> None:
+        self._count([len(event.block) for event in events if type(event) is Piece])
         for event in events:
             handler = self._HANDLERS.get(type(event))
             if handler is not None:
@@ -274,9 +275,8 @@ class Remote:
         if room <= 0:
             return
         blocks = content.picker.pick(self, room, only=only)
-        for block in blocks:
-            connection.request(block)
         if blocks:
+            connection.request(*blocks)
             self._requester.sent(self.swarm.node.now_ns(), len(blocks))
 
     def _both_have_everything(self) -> bool:
@@ -344,16 +344,21 @@ class Remote:
         )
 
     def _on_piece(self, event: Piece) -> None:
-        content, length = self.swarm.content, len(event.block)
+        content = self.swarm.content
         if content is None:
             return
-        self.down.total_bytes += length
-        now_ns = self.swarm.node.now_ns()
-        self.swarm.count_download(length, now_ns)
-        self._requester.received(now_ns, length)
         for other in content.received(self, event):
             if isinstance(other, Remote):
-                other.cancel(Block(event.index, event.begin, length))
+                other.cancel(Block(event.index, event.begin, len(event.block)))
+
+    def _count(self, lengths: list[int]) -> None:
+        """The blocks of one read."""
+        if not lengths:
+            return
+        now_ns, length = self.swarm.node.now_ns(), sum(lengths)
+        self.down.total_bytes += length
+        self.swarm.count_download(length, now_ns)
+        self._requester.received(now_ns, length, len(lengths))
 
     def _learn_pieces(self) -> None:
         content, pieces = self.swarm.content, self.connection.peer_pieces
@@ -402,9 +407,11 @@ class Remote:
             self.swarm.metadata_exchange.offered(self, event.metadata_size)
 
     def _locate(self, event: ExtensionHandshake) -> None:
-        self.listens_at = twins.listening_address(self, event.port)
+        # Once: who names one port after the other would pass for as many peers.
+        self.listens_at = self.listens_at or twins.listening_address(self, event.port)
         if self.listens_at is not None and event.tls:
-            self.swarm.node.tls_memory.speaks(self.listens_at)
+            memory = self.swarm.node.tls_memory
+            (memory.speaks if self.connection.initiator else memory.heard)(self.listens_at)
         if self._over_btls and self.listens_at is not None:
             self.swarm.listening(self)
 

@@ -10,7 +10,7 @@ from btresearch.errors import InputError
 from btresearch.peer.address import Address
 from btresearch.session.membership import Membership
 from btresearch.session.policy import DEFAULT_TRANSPORTS, TLS_POLICIES, Policy
-from btresearch.session.tls_memory import FAILURE_NS, MAX_FAILURES, MAX_SPEAKERS, TlsMemory
+from btresearch.session.tls_memory import FAILURE_NS, MAX_FAILURES, MAX_HEARSAY, MAX_SPEAKERS, TlsMemory
 from btresearch.transport.btls import TorrentKey
 
 IH = bytes(range(20))
@@ -105,6 +105,23 @@ def test_failures_are_forgotten_in_ten_minutes_and_never_held_against_a_speaker(
     assert memory.knows(here) and not memory.failed_lately(here, 6)
     memory.failed(here, 7)
     assert memory.knows(here) and not memory.failed_lately(here, 8)
+
+
+def test_a_flood_of_hearsay_forgets_nobody_who_spoke_tls() -> None:
+    memory, here = TlsMemory(), Address("192.0.2.1", 1)
+    memory.speaks(here)
+    for port in range(1, MAX_HEARSAY + 3):
+        memory.heard(Address("192.0.2.2", port))
+    assert memory.knows(here) and memory.knows(Address("192.0.2.2", MAX_HEARSAY + 2))
+    assert not memory.knows(Address("192.0.2.2", 1))
+
+
+def test_what_another_peer_says_is_an_indication_too() -> None:
+    memory, here = TlsMemory(), Address("192.0.2.1", 1)
+    memory.failed(here, 5)
+    memory.heard(here)
+    memory.failed(here, 6)
+    assert memory.knows(here) and not memory.failed_lately(here, 7)
 
 
 def test_memory_is_bounded_and_the_oldest_goes() -> None:
