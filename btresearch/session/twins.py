@@ -1,8 +1,9 @@
 """Two peers that dial each other at once: which of the two connections stays.
 
 Over btls a peer_id is a connection's own, so it can't tell. Instead, the initiator says where it listens (BEP 10,
-key `p`), and of two connections with the same host and listening port, the one whose initiator has the lower
-peer_id stays. Both ends know both peer_ids: they choose the same one.
+key `p`), and of two connections with the same host and listening port, one made by each end, the one whose initiator
+has the lower peer_id stays. Both ends know both peer_ids: they choose the same one. Two that came in are no twins:
+behind one address translator, many peers name the same port.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def listening_address(remote: Remote, port: int | None) -> Address | None:
 def loser(remote: Remote, others: Iterable[Remote]) -> Remote | None:
     """Which connection has to go now that `remote` has said where it listens; None if it has no twin."""
     for other in others:
-        if other is not remote and other.listens_at == remote.listens_at and other.connection.established:
+        crossed = other.connection.initiator != remote.connection.initiator
+        if crossed and other.listens_at == remote.listens_at and other.connection.established:
             return max(remote, other, key=_initiators_peer_id)
     return None
 
