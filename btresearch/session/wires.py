@@ -96,7 +96,7 @@ class Wires:
                 client=self._client,
                 shape=self.policy.shape,
                 own_ekms=self._own_ekms,
-                member=membership.member(),
+                member=_present(membership),
                 pin=pin,
                 entropy=os.urandom,
                 now_s=time.time,
@@ -131,8 +131,14 @@ class Wires:
 
     def _member_of(self, key: TorrentKey) -> Member | None:
         membership = self._memberships.get(key.infohash)
-        return None if membership is None else membership.member()
+        return None if membership is None else _present(membership)
 
     @cached_property
     def _client(self) -> ClientFactory:
         return best_client(MemoryKeyLog())
+
+
+def _present(membership: Membership) -> Member | None:
+    """One's credential, unless it has expired: with that one, nobody is to learn that the torrent is here."""
+    member = membership.member()
+    return member if member is not None and time.time() < member.credential.not_after_s else None

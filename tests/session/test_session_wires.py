@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ from btresearch.session.policy import Policy
 from btresearch.session.wires import Wires
 from btresearch.transport import Clear, LocalProtocolError, MseInitiator, MseResponder
 from btresearch.transport.btls import Initiator, Responder, TorrentKey
+from tests.transport.btls.certificates import Authority, ca, leaf
 
 IH = bytes(range(20))
 BASIC = Membership.basic(IH)
@@ -90,3 +93,23 @@ def test_an_expiring_identity_is_replaced_while_the_endpoint_runs(monkeypatch: p
         assert wires._identity is new and not made  # type: ignore[comparison-overlap]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("left_s", "ca_left_s", "present"), [(60, 60, True), (-1, 60, False), (60, -1, False)]
+)
+def test_without_a_valid_certificate_a_full_torrent_is_neither_served_nor_dialled(
+    left_s: int, ca_left_s: int, present: bool
+) -> None:
+    """Whoever holds the secret must meet the decoy, also where nobody renews what the user brought."""
+    now_s = int(time.time())
+    authority = Authority(replace(ca(), end_s=now_s + ca_left_s))
+    member = authority.member(replace(leaf(), end_s=now_s + left_s))
+    wires, membership = Wires(Policy()), FULL.joined_by(lambda: member)
+    wires.serve(membership, Policy().of(membership))
+    assert (wires._member_of(FULL.dial_key) is not None) == present
+    if present:
+        assert wires.outgoing("btls_full", membership).name == "btls_full"
+        return
+    with pytest.raises(LocalProtocolError, match="credential"):
+        wires.outgoing("btls_full", membership)

@@ -48,10 +48,10 @@ class Credential:
             raise LocalProtocolError("btls: the private key is of no scheme that level full has")
         return scheme
 
-    @property
+    @cached_property
     def not_after_s(self) -> int:
-        """When the leaf expires, in Unix time."""
-        return int(path.parse(self.chain[0]).not_valid_after_utc.timestamp())
+        """When the first certificate of the chain expires, in Unix time."""
+        return min(int(path.parse(each).not_valid_after_utc.timestamp()) for each in self.chain)
 
     @property
     def spki_sha256(self) -> bytes:
