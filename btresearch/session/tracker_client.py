@@ -22,6 +22,7 @@ from btresearch.peer import (
     TrackerFailure,
 )
 from btresearch.peer.announce import DEFAULT_INTERVAL_S, MAX_RESPONSE_BYTES, decode_response
+from btresearch.peer.tls_info import origin_of
 from btresearch.session.accounts import Account
 from btresearch.session.errors import TrackerError
 from btresearch.session.udp_client import UdpTracker
@@ -190,20 +191,12 @@ def unambiguous(tiers: Sequence[Sequence[str]], named: Sequence[str]) -> list[li
 
 def _doubles(url: str, named: Sequence[str], hosts: set[str | None]) -> bool:
     try:
-        doubles = urlsplit(url).hostname in hosts and not _is_of(url, named)
+        doubles = (urlsplit(url).hostname or "").rstrip(".") in hosts and origin_of(url) not in named
     except ValueError:  # no URL at all: refused when it is asked
         return False
     if doubles:
         log.warning("tracker %s: not asked: its host is named in info.tls", printable(url, MAX_URL_SHOWN))
     return doubles
-
-
-def _is_of(url: str, named: Sequence[str]) -> bool:
-    parts = urlsplit(url)
-    origins = [urlsplit(origin) for origin in named]
-    return parts.scheme == "https" and any(
-        (parts.hostname, parts.port or 443) == (origin.hostname, origin.port or 443) for origin in origins
-    )
 
 
 def pause_s(answer: AnnounceResponse | None, failures: int) -> float:

@@ -198,7 +198,7 @@ def test_one_tracker_never_learns_both_names() -> None:
     tiers = [
         ["https://t.example/announce", "udp://t.example:80/announce", "http://t.example/announce"],
         ["https://t.example:8443/announce", "https://u.example:8443/a", "http://[::1"],
-        ["udp://u.example:8443/a"],
+        ["udp://u.example:8443/a", "https://me@t.example/announce", "https://t.example./announce"],
     ]
     assert unambiguous(tiers, named) == [
         ["https://t.example/announce"],
