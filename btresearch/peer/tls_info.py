@@ -212,9 +212,10 @@ class _Reader:
         return Kdf(salt)
 
     def _ca(self, level: TorrentLevel) -> tuple[bytes, ...]:
-        hashes = self._fields.get(b"ca", [])
-        allowed = range(1, MAX_AUTHORITIES + 1) if level == "full" else range(1)
-        if not isinstance(hashes, list) or len(hashes) not in allowed:
+        if level != "full" and b"ca" not in self._fields:
+            return ()
+        hashes = self._fields.get(b"ca")
+        if level != "full" or not isinstance(hashes, list) or not 0 < len(hashes) <= MAX_AUTHORITIES:
             raise self._error(f"1 to {MAX_AUTHORITIES} hashes at level full, none at strict", b"ca")
         return tuple(self._bytes(one, HASH_BYTES, b"ca") for one in hashes)
 

@@ -74,6 +74,7 @@ def test_unknown_keys_are_kept() -> None:
         {b"kdf": KDF | {b"more": 1}},
         {b"kdf": b"scrypt"},
         {b"ca": [CA]},
+        {b"ca": []},
         {b"est": EST.encode()},
         {b"trackers": [b"http://t.example"]},
         {b"trackers": [b"https://t.example/"]},
