@@ -126,6 +126,8 @@ class Link(asyncio.Protocol):
             self.gone.set_result(None)
         if self._limit_timer is not None:
             self._limit_timer.cancel()
+        with contextlib.suppress(ProtocolError):
+            self.transport.close()  # nobody hears it; it drops what the transport remembers of the connection
         if exc is not None and not self.closing:
             self._reason = f"{exc.strerror or exc}" if isinstance(exc, OSError) else str(exc)
         self.closing = True

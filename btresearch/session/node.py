@@ -7,11 +7,12 @@ import logging
 import os
 import random
 import time
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
 from btresearch import __version__
-from btresearch.errors import printable
+from btresearch.errors import InputError, printable
 from btresearch.peer.address import Address
 from btresearch.peer.handshake import INFOHASH_BYTES
 from btresearch.peer.torrent import Torrent
@@ -62,6 +63,9 @@ class Node:
         self.tap, self.decoy = tap, decoy
         self.rng = random.Random() if rng is None else rng
         self.swarms: dict[bytes, Swarm] = {}  # by every infohash, full and as a handshake has it
+        self._policies: Counter[Policy] = (
+            Counter()
+        )  # of the swarms: each arrival asks, and there may be thousands
         self.tls_memory = TlsMemory()
         self.peer_id = PEER_ID_PREFIX + os.urandom(20 - len(PEER_ID_PREFIX))
         self.own_peer_ids = {self.peer_id}
@@ -138,8 +142,11 @@ class Node:
     ) -> Swarm:
         """Take part in a torrent; `policy` is its own, of this endpoint's transports.
 
-        Raises InputError where the policy and the torrent's level don't go together.
+        Raises InputError where the policy and the torrent's level don't go together, or for a torrent that is
+        here already: a second joining, by a link that says less, must not lower its level.
         """
+        if any(infohash in self.swarms for infohash in membership.infohashes):
+            raise InputError("torrent", "one that this endpoint does not take part in already")
         if torrent is not None:
             ssl_port.check(torrent, self.policy.transports, self._ssl_certificate)
         wish = torrent is not None and torrent.requires_tls
@@ -147,6 +154,7 @@ class Node:
         if self._ssl is None or torrent is None or not self._ssl.serve(torrent):
             self.wires.serve(membership, own)
         swarm = self.swarm_type(self, membership, torrent=torrent, policy=own)
+        self._policies[own] += 1
         for infohash in membership.infohashes:
             self.swarms[infohash] = self.swarms[infohash[:INFOHASH_BYTES]] = swarm
         return swarm
@@ -154,20 +162,20 @@ class Node:
     def leave(self, swarm: Swarm) -> None:
         """Nobody finds this torrent here any more."""
         self.wires.forget(swarm.membership)
-        for infohash in [infohash for infohash, each in self.swarms.items() if each is swarm]:
+        names = [infohash for infohash, each in self.swarms.items() if each is swarm]
+        for infohash in names:
             del self.swarms[infohash]
+        if names:
+            self._policies -= Counter([swarm.policy])
 
     @property
     def requires_tls(self) -> bool:
         """Whether the port is a web server to everyone else: only if every torrent on it requires TLS."""
-        return all(policy.tls == "require" for policy in self._policies())
+        return all(policy.tls == "require" for policy in self._policies or [self.policy])
 
     def accepts(self, wire: Wire) -> bool:
         """Whether any torrent here may be spoken over what begins like `wire`."""
-        return any(policy.accepts(wire) for policy in self._policies())
-
-    def _policies(self) -> list[Policy]:
-        return [swarm.policy for swarm in self.swarms.values()] or [self.policy]
+        return any(policy.accepts(wire) for policy in self._policies or [self.policy])
 
     def new_peer_id(self) -> bytes:
         """A random one for a single connection (protocol.md, step 5)."""
@@ -199,6 +207,7 @@ class Node:
         # ValueError: a name that no host can have, from a tracker or a magnet link
         except (OSError, TimeoutError, ValueError) as error:
             log.info("%s: can't connect: %s", printable(str(address)), error or "timed out")
+            self.forget_peer_id(connection.peer_id)
             swarm.remotes.discard(remote)
             self._links.discard(link)
             return None

@@ -81,12 +81,15 @@ class Swarm:
             remote.open()
         self._check_complete()
 
-    def add_peers(self, peers: Iterable[Address | KnownPeer], *, patient: bool = False) -> None:
-        """Dial these soon; `patient` ones for ever."""
+    def add_peers(
+        self, peers: Iterable[Address | KnownPeer], *, patient: bool = False, hearsay: bool = False
+    ) -> None:
+        """Dial these soon; `patient` ones for ever. `hearsay`: what is said of their TLS, another peer says."""
         known = [peer if isinstance(peer, KnownPeer) else KnownPeer(peer) for peer in peers]
+        note = self.node.tls_memory.heard if hearsay else self.node.tls_memory.speaks
         for peer in known:
             if peer.tls or peer.requires_tls:
-                self.node.tls_memory.speaks(peer.address)
+                note(peer.address)
         self.dialer.add((peer for peer in known if peer.address.host not in self.banned), patient=patient)
         self._dial()
 
@@ -166,6 +169,7 @@ class Swarm:
         """A connection that came in is ours from here on; None if there is no room for it."""
         reason = self._full(address.host)
         if reason:
+            self.node.forget_peer_id(connection.peer_id)
             link.close(reason)
             return None
         remote = Remote(self, connection, address)

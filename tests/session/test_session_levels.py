@@ -218,6 +218,10 @@ def test_a_port_is_a_web_server_only_while_every_torrent_requires_tls(tmp_path: 
             node.leave(second)
             await second.stop()
             assert node.requires_tls and set(node.swarms.values()) == {first}
+            node.leave(second)  # twice, it takes nothing from the others
+            assert node.requires_tls
+            with pytest.raises(InputError, match="already"):
+                node.join(Membership.basic(bytes(20)))
 
     asyncio.run(main())
 
