@@ -17,7 +17,8 @@ from btresearch.session.uploads import Uploads
 
 # Verified pieces on their way to the disk; beyond this, nobody is asked for more.
 MAX_PENDING_BYTES = 32 << 20
-MAX_SPARE_BUFFERS, MAX_SPARE_BYTES = 8, 16 << 20
+# Buffers that wait for the next piece: fresh memory costs as much as the copy into it.
+MAX_SPARE_BYTES = 16 << 20
 # Of pieces that are being fetched: beyond this, those that were begun come first. One is always allowed.
 MAX_STARTED_BYTES = 96 << 20
 
@@ -48,8 +49,9 @@ class Download:
         self.uploads = Uploads(disk, on_loaded=watcher.disk_caught_up)
         self.wasted_bytes = 0
         self._watcher = watcher
-        self._buffers: dict[int, bytearray] = {}
-        self._spare: list[bytearray] = []
+        # Views: what is assigned to a slice of a bytearray is copied twice.
+        self._buffers: dict[int, memoryview] = {}
+        self._spare: list[memoryview] = []
         self._pending_bytes = 0
 
     @property
@@ -95,26 +97,23 @@ class Download:
             self._verify(block.index)
         return receipt.cancel
 
-    def _new_buffer(self) -> bytearray:
-        return self._spare.pop() if self._spare else bytearray(self.layout.piece_length_bytes)
+    def _new_buffer(self) -> memoryview:
+        return self._spare.pop() if self._spare else memoryview(bytearray(self.layout.piece_length_bytes))
 
     def _verify(self, index: int) -> None:
         buffer = self._buffers.pop(index)
         size = self.layout.piece_bytes(index)
         self._pending_bytes += size
-        data = memoryview(buffer)[:size]
 
         def done(good: bool) -> None:
-            data.release()
             self._verified(index, buffer, good)
 
-        self.disk.verify_and_write(index, data, self.torrent.piece_hash(index), done)
+        self.disk.verify_and_write(index, buffer[:size], self.torrent.piece_hash(index), done)
 
-    def _verified(self, index: int, buffer: bytearray, good: bool) -> None:
+    def _verified(self, index: int, buffer: memoryview, good: bool) -> None:
         was_behind = self.behind
         self._pending_bytes -= self.layout.piece_bytes(index)
-        spare = len(self._spare) + 1
-        if spare <= MAX_SPARE_BUFFERS and spare * self.layout.piece_length_bytes <= MAX_SPARE_BYTES:
+        if (len(self._spare) + 1) * self.layout.piece_length_bytes <= MAX_SPARE_BYTES:
             self._spare.append(buffer)
         if good:
             self.picker.passed(index)
