@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btresearch import __version__, cli_bench, cli_member, cli_paper, cli_probe, cli_transfer
+from btresearch import __version__, cli_bench, cli_member, cli_paper, cli_probe, cli_torrent, cli_transfer
 from btresearch.errors import BtresearchError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(cli_torrent.app, name="torrent")
 app.add_typer(cli_transfer.app)
 app.add_typer(cli_probe.app)
 app.add_typer(cli_bench.app, name="bench")
