@@ -48,6 +48,8 @@ class Magnet:
             raise InputError("magnet link", f"at most {MAX_URI_CHARS} characters, not {len(uri)}")
         if not uri.lower().startswith("magnet:?"):
             raise InputError("magnet link", "magnet:? at the start", offset=0)
+        # A command line's raw bytes come as surrogates, which nothing could write again.
+        uri = uri.encode(errors="replace").decode()
         try:
             fields = parse_qs(uri[len("magnet:?") :], max_num_fields=MAX_PARAMETERS)
         except ValueError as error:

@@ -35,6 +35,12 @@ def test_infohash_in_hex_and_base32(text: str) -> None:
     assert Magnet.parse(f"MAGNET:?xt=urn:btih:{text}").infohash == INFOHASH
 
 
+def test_bytes_that_are_no_text_can_be_written_again() -> None:
+    magnet = Magnet.parse(f"magnet:?xt=urn:btih:{HEX}&dn=a\udca7b&tr=http://\udcff/")
+    assert (magnet.name, magnet.trackers) == ("a?b", ("http://?/",))
+    assert Magnet.parse(magnet.format()) == magnet
+
+
 def test_the_v1_topic_of_a_hybrid_is_used() -> None:
     assert Magnet.parse(f"magnet:?xt=urn:btmh:1220{'00' * 32}&xt=urn:btih:{HEX}").infohash == INFOHASH
 
