@@ -371,7 +371,8 @@ class Swarm:
             task.add_done_callback(self._dials.discard)
 
     async def _dial_one(self, address: Address) -> None:
-        if any(remote.listens_at == address for remote in self.remotes):
+        # Anew: of all that were due in one turn of the loop, none had begun when there still was room.
+        if len(self.remotes) >= MAX_PEERS or any(remote.listens_at == address for remote in self.remotes):
             self.dialer.postpone(address, self.node.now_ns())
         elif self._crowded(address.host) or await self.node.dial(self, address) is None:
             self._ended(address, was_useful=False)

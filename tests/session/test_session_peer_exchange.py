@@ -115,12 +115,16 @@ def test_what_a_message_may_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     torrent = single(tmp_path / "in").torrent
     heard: list[KnownPeer] = []
 
+    def note(peers: list[KnownPeer], *, hearsay: bool) -> None:
+        assert hearsay
+        heard.extend(peers)
+
     async def main() -> None:
         async with _places(torrent, 2, CLEAR_ONLY) as (first, second):
             second.swarm.add_peers([first.address])
             await _until(lambda: _connected(second))
             [remote] = second.swarm.remotes
-            monkeypatch.setattr(second.swarm, "add_peers", heard.extend)
+            monkeypatch.setattr(second.swarm, "add_peers", note)
             home, abroad = Address("10.1.2.3", 1), Address("8.8.8.8", 2)
             both = pex.encode(PexMessage((PexPeer(home), PexPeer(abroad, pex.BTLS))))
             remote.exchange.receive(0, both)
