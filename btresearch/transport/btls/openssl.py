@@ -75,7 +75,7 @@ class OpenSslEngine:
             raise self._failure("record", error) from error
 
     def write(self, app: Bytes) -> None:
-        """Encrypt all of it: `send` would stop after one record."""
+        """Encrypt all of it: where a context allows partial writes, `send` would stop after one record."""
         if not app:
             return
         self._connection.sendall(app)
