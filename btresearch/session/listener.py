@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,7 @@ from btresearch.peer.address import Address
 from btresearch.peer.errors import RemoteProtocolError
 from btresearch.session.decoy import PHASE_LIMIT_S
 from btresearch.session.link import Link
+from btresearch.session.quota import network
 from btresearch.session.stranger import Host, LinkLine, Relay, SocketLine, entertain
 from btresearch.transport import classify
 from btresearch.transport.btls import Responder
@@ -22,9 +24,9 @@ from btresearch.transport.dispatch import Wire
 if TYPE_CHECKING:
     from btresearch.session.node import Node
 
-# Connections that have not said which torrent they are about; the oldest makes room.
+# Connections that have not said which torrent they are about; see `Crowd` for who makes room.
 MAX_UNDECIDED = 256
-# Connections that the web server answers; nginx: worker_connections 512. The oldest makes room.
+# Connections that the web server answers; nginx: worker_connections 512.
 MAX_STRANGERS = 512
 UNDECIDED_S = 20.0
 # A shorter limit would tell us from a web server.
@@ -43,8 +45,7 @@ class Listener:
         self.port = 0
         self._greet = Doorman if greet is None else greet
         self._server: asyncio.Server | None = None
-        self._undecided: dict[object, Callable[[str], None]] = {}
-        self._strangers: dict[object, Callable[[str], None]] = {}
+        self._undecided, self._strangers = Crowd(), Crowd()
 
     async def start(self, host: str, port: int) -> None:
         """Listen on `host` ("" = every address) and `port` (0 = any free one). Raises OSError."""
@@ -57,31 +58,53 @@ class Listener:
         """Stop listening; undecided connections go."""
         if self._server is not None:
             self._server.close()
-        for abort in [*self._undecided.values(), *self._strangers.values()]:
-            abort("stopped")
+        for crowd in (self._undecided, self._strangers):
+            crowd.disperse("stopped")
 
-    def enter(self, who: object, abort: Callable[[str], None]) -> None:
-        """Count an undecided connection."""
-        _enter(self._undecided, MAX_UNDECIDED, who, abort)
+    def enter(self, who: object, host: str, abort: Callable[[str], None]) -> None:
+        """Count an undecided connection from `host`."""
+        self._undecided.enter(who, host, abort, MAX_UNDECIDED)
 
-    def entertain(self, who: object, abort: Callable[[str], None]) -> None:
+    def entertain(self, who: object, host: str, abort: Callable[[str], None]) -> None:
         """Count a connection that the web server has from here on."""
-        self._undecided.pop(who, None)
-        _enter(self._strangers, MAX_STRANGERS, who, abort)
+        self._undecided.leave(who)
+        self._strangers.enter(who, host, abort, MAX_STRANGERS)
 
     def leave(self, who: object) -> None:
         """It is decided, or gone."""
-        self._undecided.pop(who, None)
-        self._strangers.pop(who, None)
+        self._undecided.leave(who)
+        self._strangers.leave(who)
 
 
-def _enter(
-    those: dict[object, Callable[[str], None]], limit: int, who: object, abort: Callable[[str], None]
-) -> None:
-    # Out of the count at once: a burst of arrivals must not take turns at aborting the same one.
-    while len(those) >= limit:
-        those.pop(next(iter(those)))("too many connections that proved nothing")
-    those[who] = abort
+class Crowd:
+    """Connections that proved nothing. Of the network that has most of them, the oldest makes room.
+
+    So one address that opens connections without end pushes out its own, and not an honest peer's.
+    """
+
+    def __init__(self) -> None:
+        self._there: dict[object, tuple[str, Callable[[str], None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._there)
+
+    def enter(self, who: object, host: str, abort: Callable[[str], None], limit: int) -> None:
+        """Let it in."""
+        while len(self._there) >= limit:
+            ((largest, _),) = Counter(near for near, _ in self._there.values()).most_common(1)
+            oldest = next(each for each, (near, _) in self._there.items() if near == largest)
+            # Out of the count at once: a burst of arrivals must not take turns at aborting the same one.
+            self._there.pop(oldest)[1]("too many connections that proved nothing")
+        self._there[who] = network(host), abort
+
+    def leave(self, who: object) -> None:
+        """It is gone, or no longer of this crowd."""
+        self._there.pop(who, None)
+
+    def disperse(self, reason: str) -> None:
+        """All go."""
+        for _, abort in list(self._there.values()):
+            abort(reason)
 
 
 class Doorman(asyncio.Protocol):
@@ -95,7 +118,10 @@ class Doorman(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock."""
         self._socket = cast("asyncio.Transport", transport)
-        self._listener.enter(self, lambda reason: self._socket.abort())
+        # None: it was reset before it was accepted
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._address = Address.of(peer[0], peer[1])
+        self._listener.enter(self, self._address.host, lambda reason: self._socket.abort())
         limit_s = WEB_SILENCE_S if self._node.requires_tls else UNDECIDED_S
         self._begun_s = asyncio.get_running_loop().time()
         self._timer = asyncio.get_running_loop().call_later(limit_s, self._socket.abort)
@@ -117,12 +143,11 @@ class Doorman(asyncio.Protocol):
         if self._head[0] == TLS_HANDSHAKE or self._head[0] & SSL2_LENGTH:
             self._link("tls")
         else:
-            self._hand_over(PlainOnTlsPort(self._listener, self._begun_s))
+            self._hand_over(PlainOnTlsPort(self._listener, self._begun_s, self._address.host))
 
     def _link(self, wire: Wire) -> None:
-        # None: it was reset before it was accepted
-        peer = self._socket.get_extra_info("peername") or ("", 0)
-        link = self._node.link(self._node.wires.incoming(wire, Address.of(peer[0], peer[1])))
+        link = self._node.link(self._node.wires.incoming(wire, self._address))
+        link.remote_address = self._address
         link.owner = Arrival(self._listener, link, self._begun_s)
         self._hand_over(link)
 
@@ -145,15 +170,15 @@ class Doorman(asyncio.Protocol):
 class PlainOnTlsPort(asyncio.Protocol):
     """What a web server does with plain bytes on its TLS port."""
 
-    def __init__(self, listener: Listener, begun_s: float) -> None:
-        self._listener, self._begun_s = listener, begun_s
+    def __init__(self, listener: Listener, begun_s: float, peer_host: str) -> None:
+        self._listener, self._begun_s, self._peer_host = listener, begun_s, peer_host
         self._tap = listener.node.tap
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the host in."""
         socket = cast("asyncio.Transport", transport)
         self._line = SocketLine(socket, self._tap)
-        self._listener.entertain(self, lambda reason: socket.abort())
+        self._listener.entertain(self, self._peer_host, lambda reason: socket.abort())
         self._host = entertain(self._line, self._listener.node.decoy, tls=False, begun_s=self._begun_s)
 
     def data_received(self, data: bytes) -> None:
@@ -193,7 +218,7 @@ class Arrival:
         self._begun_s = asyncio.get_running_loop().time() if begun_s is None else begun_s
         self._head = b""
         self._host: Host | None = None
-        listener.enter(self, link.abort)
+        listener.enter(self, link.remote_address.host, link.abort)
         limit_s = WEB_SILENCE_S if isinstance(link.transport, Responder) else UNDECIDED_S
         # Not cut off: nginx says close_notify to a visitor that was silent.
         self._timer = asyncio.get_running_loop().call_at(
@@ -261,7 +286,7 @@ class Arrival:
     def _serve_stranger(self, data: bytes) -> None:
         if self._host is None:
             self._timer.cancel()
-            self._listener.entertain(self, self._link.abort)
+            self._listener.entertain(self, self._link.remote_address.host, self._link.abort)
             self._host = entertain(LinkLine(self._link), self._node.decoy, tls=True, begun_s=self._begun_s)
             if isinstance(self._host, Relay):
                 self._link.on_end = self._host.end

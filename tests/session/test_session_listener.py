@@ -217,6 +217,19 @@ def test_undecided_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.M
     asyncio.run(main())
 
 
+def test_one_address_pushes_out_its_own_and_nobody_else_s() -> None:
+    crowd, gone = module.Crowd(), list[str]()
+    hosts = ["198.51.100.7"] + [f"2001:db8::{number:x}" for number in range(4)] + ["192.0.2.1"] * 2
+    for number, host in enumerate([*hosts, "2001:db8::ffff", "192.0.2.1", "203.0.113.5"]):
+        name = f"{number} {host}"
+        crowd.enter(name, host, lambda reason, name=name: gone.append(name), 6)  # type: ignore[misc]
+        assert len(crowd) <= 6
+    assert gone == ["1 2001:db8::0", "2 2001:db8::1", "3 2001:db8::2", "5 192.0.2.1"]
+    crowd.leave("0 198.51.100.7")
+    crowd.disperse("stopped")
+    assert "0 198.51.100.7" not in gone and len(gone) == 4 + 5
+
+
 def test_undecided_connections_time_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "UNDECIDED_S", 0.2)
 
