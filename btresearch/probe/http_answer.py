@@ -10,6 +10,7 @@ MASKED = frozenset({"date", "etag", "last-modified"})
 MAX_ANSWERS = 64
 
 _STATUS = re.compile(rb"HTTP/\d\.\d \d{3}")
+_LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
 
 
@@ -42,7 +43,8 @@ def _body(lines: list[str], rest: bytes) -> tuple[str, bytes]:
     if fields.get("transfer-encoding") == "chunked":
         body, rest = _unchunk(rest)
     else:
-        length = int(fields.get("content-length", len(rest)))
+        said = fields.get("content-length", "")
+        length = int(said) if _LENGTH.fullmatch(said) else len(rest)
         body, rest = rest[:length], rest[length:]
     if fields.get("content-encoding") == "gzip":
         body = _gunzip(body)

@@ -98,7 +98,7 @@ class Accounts:
         """Read the file. Raises InputError; no text of the file is quoted."""
         try:
             fields = tomllib.loads(_private(path))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):  # no text, no TOML, or absurd TOML
             raise InputError(path, "a TOML file") from None
         accounts = [_account(path, url, entry) for url, entry in fields.items()]
         return cls({account.origin: account for account in accounts}, str(path))

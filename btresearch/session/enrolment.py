@@ -30,7 +30,7 @@ TIMEOUT_S = 20.0
 MAX_BODY_BYTES = 64 * 1024
 MAX_CERTIFICATES = 8
 MAX_RETRY_AFTER_S = 3600
-_MALFORMED = (ValueError, TypeError, UnsupportedAlgorithm, binascii.Error)
+_MALFORMED = (ValueError, TypeError, UnsupportedAlgorithm, binascii.Error, x509.InvalidVersion)
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,8 @@ def _certificates(body: bytes) -> list[x509.Certificate]:
         der = base64.b64decode(b"".join(body.split()), validate=True)
         found = pkcs7.load_der_pkcs7_certificates(der)[: MAX_CERTIFICATES + 1]
         parsed = [path.parse(each.public_bytes(Encoding.DER)) for each in found]
+        for each in parsed:
+            _ = each.subject, each.issuer  # they are read when they are asked for, and may be unreadable
     except (*_MALFORMED, RemoteProtocolError):
         raise EnrolmentError("the server's certificates can't be read") from None
     if not 0 < len(parsed) <= MAX_CERTIFICATES:

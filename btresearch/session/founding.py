@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from btresearch.errors import InputError
 from btresearch.peer.secret import commit_of, generate_passphrase, secret_from_passphrase
@@ -58,7 +59,7 @@ def authority_hash(path: Path) -> bytes:
     """SHA-256 of the SPKI of a CA's certificate, PEM or DER. Raises InputError."""
     data = _read(path)
     for load in (x509.load_pem_x509_certificate, x509.load_der_x509_certificate):
-        with suppress(ValueError):
+        with suppress(ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             return spki_sha256(load(data))
     raise InputError(path, "a certificate in PEM or DER")
 

@@ -48,10 +48,16 @@ class PeerCertificate:
         """Read both. Raises InputError for what is damaged, encrypted, or does not belong together."""
         try:
             chain = tuple(x509.load_pem_x509_certificates(chain_pem))
+            certified = chain[0].public_key()
             key = load_pem_private_key(key_pem, None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: an encrypted key
+        except (
+            ValueError,
+            TypeError,
+            UnsupportedAlgorithm,
+            x509.InvalidVersion,
+        ) as error:  # TypeError: encrypted
             raise InputError(source, "certificates and an unencrypted private key in PEM") from error
-        if len(chain) > MAX_CHAIN or chain[0].public_key() != key.public_key():
+        if len(chain) > MAX_CHAIN or certified != key.public_key():
             raise InputError(source, f"at most {MAX_CHAIN} certificates, the first one of the private key")
         if not isinstance(key, PrivateKey):
             raise InputError(source, "an RSA, elliptic-curve or Ed25519 key")
@@ -72,7 +78,7 @@ class SslTorrent:
         """The context of all its connections. Raises InputError for an authority that is no certificate."""
         context = _context(self.verify)
         for authority in certificates(self.authority_pem, "ssl-cert"):
-            context.get_cert_store().add_cert(crypto.X509.from_cryptography(authority))  # type: ignore[union-attr]
+            _trust(context, authority)
         leaf, *others = self.certificate.chain
         context.use_certificate(leaf)
         for issuer in others:
@@ -259,9 +265,16 @@ def _context(verify: Callable[[SSL.Connection, crypto.X509, int, int, int], bool
     return context
 
 
+def _trust(context: SSL.Context, authority: x509.Certificate) -> None:
+    try:
+        context.get_cert_store().add_cert(crypto.X509.from_cryptography(authority))  # type: ignore[union-attr]
+    except crypto.Error as error:  # OpenSSL reads at once what cryptography reads when it is asked
+        raise InputError("ssl-cert", "a certificate that OpenSSL can read") from error
+
+
 def certificates(pem: bytes, source: str) -> list[x509.Certificate]:
     """Read what `ssl-cert` holds. Raises InputError."""
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise InputError(source, "a certificate in PEM") from error

@@ -28,7 +28,7 @@ def public_key(body: bytes) -> PublicKey:
     try:
         request = x509.load_der_x509_csr(base64.b64decode(b"".join(body.split()), validate=True))
         key = request.public_key()
-    except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Refused(400, "expected a PKCS #10 request in base64") from error
     if scheme_of(key) is None:  # what no other member would accept
         raise Refused(400, "expected a key of kind P-256, Ed25519 or RSA of 2048 to 4096 bits")

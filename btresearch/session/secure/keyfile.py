@@ -45,9 +45,10 @@ def _read(path: Path) -> Pair:
         with path.open("rb") as file:
             pem = file.read(MAX_BYTES)
         key, certificate = load_pem_private_key(pem, None), x509.load_pem_x509_certificate(pem)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        certified = certificate.public_key()
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise MembersError(f"{path}: expected a private key and its certificate in PEM") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certified != key.public_key():
         raise MembersError(f"{path}: expected a P-256 key and its own certificate")
     return key, certificate
 

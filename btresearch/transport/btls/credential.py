@@ -28,13 +28,14 @@ class Credential:
         """Read PEM. Raises LocalProtocolError unless it is a key and a chain of its certificate."""
         try:
             certificates = x509.load_pem_x509_certificates(chain_pem)
+            certified = certificates[0].public_key()
             key = load_pem_private_key(key_pem, None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: an encrypted key
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):  # TypeError: encrypted
             # No cause is chained: it might quote the key.
             raise LocalProtocolError("btls: the credential is no PEM chain with its private key") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey | Ed25519PrivateKey | rsa.RSAPrivateKey):
             raise LocalProtocolError("btls: the credential's key is none of P-256, Ed25519, RSA")
-        if key.public_key() != certificates[0].public_key() or scheme_of(key.public_key()) is None:
+        if key.public_key() != certified or scheme_of(key.public_key()) is None:
             raise LocalProtocolError("btls: the credential's key is not the one that its leaf certifies")
         if not path.MIN_CHAIN <= len(certificates) <= path.MAX_CHAIN:
             raise LocalProtocolError("btls: a credential's chain is leaf, at most one issuer, and CA")

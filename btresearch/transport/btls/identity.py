@@ -58,9 +58,15 @@ class ServerIdentity:
         try:
             key = serialization.load_pem_private_key(pem, None)
             leaf, issuer = x509.load_pem_x509_certificates(pem)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: an encrypted key
+            certified = leaf.public_key()
+        except (
+            ValueError,
+            TypeError,
+            UnsupportedAlgorithm,
+            x509.InvalidVersion,
+        ) as error:  # TypeError: encrypted
             raise LocalProtocolError("btls: the identity file is damaged; remove it") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or leaf.public_key() != key.public_key():
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or certified != key.public_key():
             raise LocalProtocolError("btls: the identity file has no P-256 key of its leaf; remove it")
         return cls(leaf, issuer, key)
 
