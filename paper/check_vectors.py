@@ -96,8 +96,7 @@ def authenticator(i: Fields) -> Fields:
     context, key = (tls_exporter(i, f"EXPORTER-{side} authenticator {what}", hashlib.new(name).digest_size)
                     for what in ("handshake context", "finished key"))
     request = kind + opaque(3, asked + opaque(2, bytes.fromhex("000d00080006040308070804")))
-    entries = [opaque(3, der) + opaque(2, b"") for der in i["chain"]]
-    certificate = b"\x0b" + opaque(3, asked + opaque(3, b"".join(entries)))
+    certificate = b"\x0b" + opaque(3, asked + opaque(3, b"".join(opaque(3, c) + b"\0\0" for c in i["chain"])))
     before = context + request
     signed = b" " * 64 + b"Exported Authenticator\0" + hashlib.new(name, before + certificate).digest()
     def whole(signature: bytes) -> bytes:
@@ -174,8 +173,9 @@ def passphrase(i: Fields) -> Fields:
     secret = hashlib.scrypt(password, salt=i["salt"], n=131072, r=8, p=1, maxmem=2**28, dklen=32)
     return {"password": password, "secret32": secret, "commit": commit(secret)}
 def torrents(i: Fields) -> Fields:
-    tls = {"v": 1, "level": i["level_text"], "commit": i["commit"] and commit(i["secret32"]), "ca": i["ca"],
-           "est": i["est_text"], "trackers": i["trackers_text"], "kdf": i["salt"] and SCRYPT | {"salt": i["salt"]}}
+    tls = {"v": 1, "level": i["level_text"], "commit": i["commit"] and commit(i["secret32"]),
+           "ca": i["ca"], "est": i["est_text"], "trackers": i["trackers_text"],
+           "kdf": i["salt"] and SCRYPT | {"salt": i["salt"]}}
     tls = {key: value for key, value in tls.items() if value}  # from the vectors: no empty lists
     secret = None if i["salt"] else base64url(tls | {"secret": i["secret32"]})
     return {"tls": bencode(tls), "x_tls_text": base64url(tls), "x_tls_secret_text": secret}
