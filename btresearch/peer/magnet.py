@@ -43,7 +43,10 @@ class Magnet:
 
     @classmethod
     def parse(cls, uri: str) -> Magnet:
-        """Read a link; parameters that are unknown or malformed beside xt are left out. Raises InputError."""
+        """Read a link; parameters that are unknown or malformed beside xt are left out, but for x.tls.
+
+        Raises InputError.
+        """
         if len(uri) > MAX_URI_CHARS:
             raise InputError("magnet link", f"at most {MAX_URI_CHARS} characters, not {len(uri)}")
         if not uri.lower().startswith("magnet:?"):
@@ -51,7 +54,7 @@ class Magnet:
         # A command line's raw bytes come as surrogates, which nothing could write again.
         uri = uri.encode(errors="replace").decode()
         try:
-            fields = parse_qs(uri[len("magnet:?") :], max_num_fields=MAX_PARAMETERS)
+            fields = parse_qs(uri[len("magnet:?") :], keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError as error:
             raise InputError("magnet link", f"at most {MAX_PARAMETERS} parameters") from error
         infohash, infohash_v2 = _infohashes(fields)
@@ -62,7 +65,7 @@ class Magnet:
             trackers=tuple(_values(fields, "tr")),
             peers=tuple(peer for text in _values(fields, "x.pe") if (peer := _peer(text))),
             length_bytes=_length(_first(fields, "xl")),
-            tls=_first(fields, "x.tls"),
+            tls=_tls(fields),
         )
 
     def format(self) -> str:
@@ -127,11 +130,19 @@ def _values(fields: Mapping[str, list[str]], key: str) -> Iterator[str]:
     for name, values in fields.items():
         stem, _, number = name.rpartition(".")
         if name == key or (stem == key and number.isdigit()):
-            yield from values
+            yield from filter(None, values)
 
 
 def _first(fields: Mapping[str, list[str]], key: str) -> str | None:
     return next(_values(fields, key), None)
+
+
+def _tls(fields: Mapping[str, list[str]]) -> str | None:
+    """As it came, also empty: a link with an x.tls that says nothing must not pass for one without."""
+    values = fields.get("x.tls", [])
+    if len(values) > 1:
+        raise InputError("magnet link", "x.tls once")
+    return values[0] if values else None
 
 
 def _length(text: str | None) -> int | None:

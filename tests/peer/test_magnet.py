@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from btresearch.errors import InputError
 from btresearch.peer import Magnet
+from btresearch.peer.tls_info import decode_link
 
 HEX = "c12fe1c06bba254a9dc9f519b335aa7c1367a88a"
 INFOHASH = bytes.fromhex(HEX)
@@ -111,3 +112,16 @@ def test_v2_topics() -> None:
 def test_other_multihashes_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="urn:btmh"):
         Magnet.parse(f"magnet:?xt=urn:btmh:{text or 'x'}")
+
+
+@pytest.mark.parametrize("tls", ["x.tls", "x.tls="])
+def test_an_empty_x_tls_is_not_a_link_without_one(tls: str) -> None:
+    magnet = Magnet.parse(f"magnet:?xt=urn:btih:{'00' * 20}&dn=&{tls}")
+    assert (magnet.tls, magnet.name) == ("", None)
+    with pytest.raises(InputError, match="base64url"):
+        decode_link(magnet.tls or "")
+
+
+def test_x_tls_twice_is_refused() -> None:
+    with pytest.raises(InputError, match="tls once"):
+        Magnet.parse(f"magnet:?xt=urn:btih:{'00' * 20}&x.tls=ZDE6&x.tls=ZDE7")
