@@ -25,6 +25,7 @@ MAX_BUFFERED_BYTES = 32 << 20
 GOODBYE_LIMIT_S = 10.0
 # Level Full: from the proof to both authenticators (protocol.md).
 EXCHANGE_LIMIT_S = 10.0
+EXPIRY_CHECK_S = 60.0
 
 # What OpenSSL takes from the kernel at once: the largest record.
 TLS_READ_BYTES = 16709
@@ -236,14 +237,22 @@ class Link(asyncio.Protocol):
         if not isinstance(transport, Initiator | Responder):
             return
         if transport.exchanging and self._limit_timer is None:
-            self._limit_after(EXCHANGE_LIMIT_S, "no proof of membership in time")
+            self._limit_after(EXCHANGE_LIMIT_S, self.close, "no proof of membership in time")
         elif transport.ready and not self._was_ready and transport.expires_s is not None:
-            self._limit_after(transport.expires_s - time.time(), "the peer's certificate has expired")
+            self._end_with(transport.expires_s)
 
-    def _limit_after(self, pause_s: float, reason: str) -> None:
+    def _end_with(self, expires_s: float) -> None:
+        """Looked at again and again: the loop's clock stands still while the machine is suspended."""
+        left_s = expires_s - time.time()
+        if left_s > 0:
+            self._limit_after(min(left_s, EXPIRY_CHECK_S), self._end_with, expires_s)
+        else:
+            self.close("the peer's certificate has expired")
+
+    def _limit_after(self, pause_s: float, act: Callable[..., None], *what: object) -> None:
         if self._limit_timer is not None:
             self._limit_timer.cancel()
-        self._limit_timer = asyncio.get_running_loop().call_later(max(pause_s, 0.0), self.close, reason)
+        self._limit_timer = asyncio.get_running_loop().call_later(pause_s, act, *what)
 
     def _guard(self, step: Callable[[], None]) -> None:
         try:
