@@ -59,12 +59,12 @@ class Disk:
 
         self._put(job)
 
-    def read(self, start: int, length: int, done: Callable[[bytes], None]) -> None:
-        """Read from the piece stream, then `done(bytes)` on the loop."""
+    def read_into(self, start: int, view: memoryview, done: Callable[[], None]) -> None:
+        """Fill `view` from the piece stream, then `done()` on the loop."""
 
         def job() -> Callable[[], None]:
-            data = self.storage.read(start, length)
-            return lambda: done(data)
+            self.storage.read_into(start, view)
+            return done
 
         self._put(job)
 
