@@ -23,23 +23,6 @@ from btresearch.transport.protocol import Bytes, Entropy
 Verdict = Literal["pending", "proven", "decoy"]
 Lookup = Callable[[bytes, bytes], TorrentKey | None]
 
-HTTP_METHODS = tuple(
-    method + b" "
-    for method in (
-        b"GET",
-        b"HEAD",
-        b"POST",
-        b"PUT",
-        b"DELETE",
-        b"CONNECT",
-        b"OPTIONS",
-        b"TRACE",
-        b"PATCH",
-        b"PRI",
-    )
-)
-"""RFC 9110 section 9, RFC 5789 and HTTP/2's preface (RFC 9113 section 3.4)."""
-
 # Drawn, because a size that all responders share would be theirs alone: a response header and a small body.
 _PAD_LOW_BYTES, _PAD_HIGH_BYTES = 200, 1200
 
@@ -249,7 +232,7 @@ class Responder:
     def _resolve(self, key: TorrentKey | None) -> bytes:
         first, self._first = self._first, b""
         holds = hello.proves(first, key or _NOBODY, "initiator", self._secrets)
-        possible = len(first) >= hello.HEAD_BYTES and not first.startswith(HTTP_METHODS)
+        possible = len(first) >= hello.HEAD_BYTES
         member = self._member_of(key) if key is not None and key.level == "full" else None
         if key is None or not (holds and possible) or (key.level == "full" and member is None):
             self._to_decoy()
