@@ -18,7 +18,7 @@ from btresearch.session.wires import MAX_INLINE_LOOKUP
 from btresearch.transport.btls import Keyring, TorrentKey
 from tests.session.swarming import HOST, Content, Seeding, fetch, seeding, single
 
-MANY, FEW = 2000, 10
+MANY, FEW = 9000, 10
 TLS_ONLY = ["btls_basic"]
 LIKE_A_HELLO = b"\x01" * 644  # no HTTP, and long enough to be looked up
 

@@ -47,7 +47,7 @@ class _Table:
         for start in range(0, rows, CHUNK_ROWS):
             lids = self.packed[start * LID_BYTES : (start + CHUNK_ROWS) * LID_BYTES]
             count = encryptor.update_into(lids, sealed) // LID_BYTES
-            agree = np.flatnonzero((words[:count, 0] ^ self.first[start : start + count]) == head)
+            agree = ((words[:count, 0] ^ self.first[start : start + count]) == head).nonzero()[0]
             hits += [
                 start + row for row in agree.tolist() if words[row, 1] ^ self.second[start + row] == tail
             ]
