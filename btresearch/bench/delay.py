@@ -43,7 +43,8 @@ class DelayRelay:
             task.cancel()
         for transport in list(self._sockets):
             transport.abort()
-        await asyncio.sleep(0)
+        # A dial that was cut off closes its socket when it is told so; an aborted one in the loop's next turn.
+        await asyncio.gather(*self._dials, asyncio.sleep(0), return_exceptions=True)
 
     def entered(self, transport: asyncio.Transport) -> None:
         """A socket that goes when the relay goes."""
