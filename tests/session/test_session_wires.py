@@ -20,6 +20,7 @@ from btresearch.session.wires import Wires
 from btresearch.transport import Clear, LocalProtocolError, MseInitiator, MseResponder
 from btresearch.transport.btls import Initiator, Responder, TorrentKey
 from tests.transport.btls.certificates import Authority, ca, leaf
+from tests.transport.link import Link
 
 IH = bytes(range(20))
 BASIC = Membership.basic(IH)
@@ -60,6 +61,33 @@ def test_above_basic_mse_finds_nothing_and_forgotten_torrents_are_found_nowhere(
     assert (len(wires._keyring), len(wires._skeys)) == (1, 1)
     wires.forget(BASIC)
     assert (len(wires._keyring), len(wires._skeys)) == (0, 0)
+
+
+def test_new_connections_show_the_renewed_certificate_and_old_ones_go_on() -> None:
+    """Both ends renew; nothing but the holder's member is exchanged."""
+    now_s, authority = int(time.time()), Authority(replace(ca(), begin_s=0, end_s=2**31))
+    recipe = replace(leaf(names=[f"urn:btih:{IH.hex()}"]), begin_s=now_s - 60)
+    first, second = (authority.member(replace(recipe, end_s=now_s + life_s)) for life_s in (600, 1200))
+    held = [first]
+    membership = FULL.joined_by(lambda: held[0])
+    dialling, serving = Wires(Policy()), Wires(Policy())
+    asyncio.run(serving.prepare("192.0.2.2", keep_identity=False))
+    serving.serve(membership, Policy().of(membership))
+
+    def meet() -> Link:
+        responder = serving.incoming("tls", Address("192.0.2.1", 1))
+        return Link(dialling.outgoing("btls_full", membership), responder).start()
+
+    def shown(link: Link) -> list[int]:
+        return [end.peer_leaf.not_after_s for end in link.ends]  # type: ignore[attr-defined]
+
+    before = meet()
+    held[0] = second
+    after = meet()
+    assert shown(before) == [now_s + 600] * 2
+    assert shown(after) == [now_s + 1200] * 2
+    before.send(0, b"still here")
+    assert before.apps[1] == b"still here"
 
 
 def test_a_torrent_that_requires_tls_needs_an_endpoint_that_has_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.session.secure.tracking import PASSWORD
 from tests.session.swarming import HOST, Content, Seeding, seeding, single
 
 SECRET = bytes(range(32))
+INTERVAL_S = 5
 BTLS = {"host": HOST, "transports": ["btls_basic"]}
 
 
@@ -61,7 +63,7 @@ def _register(members: Members, torrent: Torrent, *names: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _swarm(tmp_path: Path, **options: Any) -> Any:
-    async with SecureTracker(tmp_path / "state", interval_s=5, **options) as tracker:
+    async with SecureTracker(tmp_path / "state", interval_s=INTERVAL_S, **options) as tracker:
         content = _full(single(tmp_path / "in", 300_000), tracker)
         with Members(tmp_path / "state") as members:
             _register(members, content.torrent, "ann", "bob")
@@ -150,12 +152,17 @@ def test_a_removed_member_is_cut_off_when_his_certificate_expires(tmp_path: Path
             )
             await _uploading(seed)
             if removed:
+                removed_s = time.time()
                 members.remove("bob")
-                await asyncio.sleep(4)
+                await _left(seed)
+                # Its certificate was good for 3 s more at most; an announce interval later nobody serves it.
+                assert time.time() - removed_s < 3 + INTERVAL_S
                 before = seed.progress[-1].uploaded_bytes
-                await asyncio.sleep(6)
+                await asyncio.sleep(INTERVAL_S)
                 assert seed.progress[-1].uploaded_bytes == before
                 assert seed.progress[-1].peers == 0
+                with pytest.raises(EnrolmentRefused):
+                    await get(content.torrent, tmp_path / "again", access=_access(tracker, "bob"), **BTLS)
             else:
                 await asyncio.wait([getting], timeout=40)
             done = getting.done()
@@ -165,6 +172,12 @@ def test_a_removed_member_is_cut_off_when_his_certificate_expires(tmp_path: Path
             return done
 
     assert asyncio.run(main()) is not removed
+
+
+async def _left(seed: Seeding) -> None:
+    async with asyncio.timeout(15):
+        while seed.progress[-1].peers:
+            await asyncio.sleep(0.05)
 
 
 async def _uploading(seed: Seeding) -> None:
