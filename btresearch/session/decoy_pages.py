@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from email.utils import formatdate
+from functools import lru_cache
 
 SERVER = "nginx/1.22.1"
 PLAIN_ON_TLS = "The plain HTTP request was sent to HTTPS port"
@@ -16,6 +17,7 @@ _PAD = b"<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n" 
 _ACCEPTS_GZIP = re.compile(rb"(?:^|[ ,])gzip(?:$|,|;(?! *q=0(?:\.0{0,3})?(?:$|[ ,]))| )", re.IGNORECASE)
 
 
+@lru_cache(maxsize=32)
 def page(status: str, detail: str = "", *, padded: bool = False) -> bytes:
     """The body of an error page; `padded` for the browsers that would show one of their own instead."""
     title = f"{status[:3]} {detail}" if detail else status
@@ -36,7 +38,7 @@ def response(
     if gzip:
         size = "" if head_only else "Transfer-Encoding: chunked\r\n"
     head = (
-        f"HTTP/1.1 {status}\r\nServer: {SERVER}\r\nDate: {formatdate(now_s, usegmt=True)}\r\n"
+        f"HTTP/1.1 {status}\r\nServer: {SERVER}\r\nDate: {_date(int(now_s))}\r\n"
         f"Content-Type: text/html\r\n{size}"
         f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
         + ("Content-Encoding: gzip\r\n\r\n" if gzip else "\r\n")
@@ -45,6 +47,12 @@ def response(
         packed = compressed(body)
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
     return head.encode() + (b"" if head_only else body)
+
+
+@lru_cache(maxsize=1)
+def _date(now_s: int) -> str:
+    """As in a head (RFC 9110 section 5.6.7); made once a second, as nginx does."""
+    return formatdate(now_s, usegmt=True)
 
 
 def compressed(body: bytes) -> bytes:

@@ -30,6 +30,8 @@ class Quota:
 
 def network(host: str) -> str:
     """Whose connections count as one's: an IPv4 address, an IPv6 /56; anything else is itself."""
+    if ":" not in host:
+        return host
     try:
         return str(ipaddress.IPv6Network(f"{host.partition('%')[0]}/56", strict=False))
     except ValueError:

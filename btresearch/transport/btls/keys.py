@@ -83,7 +83,7 @@ class TorrentKey:
     def tag(self, K: bytes) -> bytes:
         """Name this torrent on the connection with lookup key K: AES-128-ECB(K, LID) XOR LID."""
         sealed = Cipher(AES(K), ECB()).encryptor().update(self.lid)
-        return bytes(a ^ b for a, b in zip(sealed, self.lid, strict=True))
+        return (int.from_bytes(sealed, "big") ^ int.from_bytes(self.lid, "big")).to_bytes(LID_BYTES, "big")
 
     def proof(self, role: Role, EKM: bytes) -> bytes:
         """HMAC-SHA256(HKDF-Expand(SK, "proof " || role, 32), EKM)."""
