@@ -8,19 +8,15 @@ import unicodedata
 from collections.abc import Callable
 
 from btresearch.errors import InputError
-from btresearch.peer.tls_info import SCRYPT_N, SCRYPT_P, SCRYPT_R, SECRET_BYTES, Kdf
+from btresearch.peer.tls_info import SCRYPT_N, SCRYPT_P, SCRYPT_R, SECRET_BYTES, Kdf, commit_of
 
-COMMIT_LABEL = b"bittorrent-tls commit"
+__all__ = ["commit_of", "generate_passphrase", "secret_from_passphrase"]
+
 PASSPHRASE_CHARS = 20
 """Of base32, 5 bits each: 100 bits, which `commit` lets anyone guess at offline."""
 MAX_PASSPHRASE_BYTES = 1024
 _GROUP_CHARS = 4
 _MAX_SCRYPT_BYTES = 128 * SCRYPT_N * SCRYPT_R + (1 << 20)
-
-
-def commit_of(secret: bytes) -> bytes:
-    """SHA-256("bittorrent-tls commit" || secret): what `info.tls` says of the secret."""
-    return hashlib.sha256(COMMIT_LABEL + secret).digest()
 
 
 def secret_from_passphrase(passphrase: str, kdf: Kdf) -> bytes:

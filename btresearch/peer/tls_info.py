@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from btresearch.errors import InputError, printable
 from btresearch.peer import bencode
@@ -20,6 +23,8 @@ from btresearch.peer.bencode import Encodable, Value
 VERSION = 1
 MAX_TLS_BYTES = 8192
 """Of the bencoded dictionary."""
+MAX_TLS_DEPTH = 16
+"""Lists and dictionaries in one another, itself included: the same in a file, in metadata and in a link."""
 HASH_BYTES = 32
 SALT_BYTES = 16
 MAX_AUTHORITIES = 16
@@ -28,10 +33,12 @@ MAX_ORIGIN_CHARS = 300
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 17, 8, 1
 """RFC 7914; the only parameters, for what a stranger's dictionary may cost is fixed: 128 MiB and half a second."""
 SECRET_BYTES = 32
+COMMIT_LABEL = b"bittorrent-tls commit"
 
 TorrentLevel = Literal["strict", "full"]
 _LEVELS: Mapping[bytes, TorrentLevel] = {b"strict": "strict", b"full": "full"}
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = re.compile(rf"(?:{_LABEL}\.)*(?!\d+$){_LABEL}")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -114,6 +121,11 @@ class TlsInfo:
         return origin_of(url) in self.trackers
 
 
+def commit_of(secret: bytes) -> bytes:
+    """SHA-256("bittorrent-tls commit" || secret): what `info.tls` says of the secret."""
+    return hashlib.sha256(COMMIT_LABEL + secret).digest()
+
+
 def encode_link(tls: TlsInfo, secret: bytes | None = None) -> str:
     """A magnet link's `x.tls`: base64url without padding (RFC 4648 section 5)."""
     data = tls.encode()
@@ -136,6 +148,8 @@ def decode_link(text: str, source: str = "magnet link: x.tls") -> tuple[TlsInfo,
         raise InputError(source, "a secret or a passphrase, not both")
     if encode_link(tls, secret) != text:
         raise InputError(source, "canonical bencoding and base64url")
+    if secret is not None and not hmac.compare_digest(commit_of(secret), tls.commit):
+        raise InputError(source, "the secret that the torrent was made with")
     return tls, secret
 
 
@@ -155,15 +169,29 @@ def origin_of(url: str) -> str | None:
         port = parts.port
     except ValueError:
         return None
-    host = _host_of(parts)
-    if parts.scheme != "https" or parts.username is not None or not _HOST.fullmatch(host) or port == 0:
+    host = _host_of(parts.hostname or "")
+    if parts.scheme != "https" or parts.username is not None or not host or port == 0:
         return None
     return f"https://{host}" if port in (None, 443) else f"https://{host}:{port}"
 
 
-def _host_of(parts: SplitResult) -> str:
-    host = (parts.hostname or "").lower()
-    return f"[{host}]" if ":" in host else host
+def _host_of(host: str) -> str:
+    """A name, IPv4, or IPv6 as RFC 5952 writes it (in brackets); "" for anything else."""
+    if _NAME.fullmatch(host):
+        return host
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    return "" if address.ipv4_mapped or address.scope_id else f"[{address}]"
+
+
+def _depth(value: Value) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 class _Reader:
@@ -175,6 +203,8 @@ class _Reader:
             raise self._error("a dictionary")
         if bencode.encode(cast("Encodable", value)) != raw:
             raise self._error("keys in order: its bytes are compared")
+        if _depth(value) > MAX_TLS_DEPTH:
+            raise self._error(f"at most {MAX_TLS_DEPTH} levels of nesting")
         self._fields = value
 
     def read(self) -> TlsInfo:

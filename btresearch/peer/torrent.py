@@ -155,9 +155,9 @@ class Torrent:
 
     @property
     def secret(self) -> bytes | None:
-        """What the file says the secret is; to be held against `tls_info.commit`."""
-        secret = self.root.get(SECRET_KEY)
-        return secret if isinstance(secret, bytes) else None
+        """What the file says the secret is, where it has a say; to be held against `tls_info.commit`."""
+        secret, tls = self.root.get(SECRET_KEY), self.tls_info
+        return secret if isinstance(secret, bytes) and tls is not None and tls.kdf is None else None
 
     @property
     def requires_tls(self) -> bool:

@@ -10,9 +10,19 @@ from hypothesis import strategies as st
 
 from btresearch.errors import InputError
 from btresearch.peer import bencode
-from btresearch.peer.tls_info import MAX_TLS_BYTES, Kdf, TlsInfo, decode_link, encode_link, origin_of
+from btresearch.peer.tls_info import (
+    MAX_TLS_BYTES,
+    MAX_TLS_DEPTH,
+    Kdf,
+    TlsInfo,
+    commit_of,
+    decode_link,
+    encode_link,
+    origin_of,
+)
 
-COMMIT, SECRET, SALT, CA = b"c" * 32, b"s" * 32, b"a" * 16, b"h" * 32
+SECRET, SALT, CA = b"s" * 32, b"a" * 16, b"h" * 32
+COMMIT = commit_of(SECRET)
 EST = "https://tracker.example:8443"
 STRICT = {b"v": 1, b"level": b"strict", b"commit": COMMIT}
 FULL = STRICT | {b"level": b"full", b"ca": [CA], b"est": EST.encode()}
@@ -163,6 +173,16 @@ def test_links_that_are_refused() -> None:
         ("https://", None),
         ("https://[", None),
         ("https://t.example:x", None),
+        ("https://[2001:DB8:0:0::1]/x", "https://[2001:db8::1]"),
+        ("https://192.0.2.1/x", "https://192.0.2.1"),
+        ("https://192.0.2.256/x", None),
+        ("https://192.0.2/x", None),
+        ("https://[::ffff:192.0.2.1]/x", None),
+        ("https://[fe80::1%25eth0]/x", None),
+        ("https://a..example/x", None),
+        ("https://-a.example/x", None),
+        (f"https://{'a' * 63}.example/x", f"https://{'a' * 63}.example"),
+        (f"https://{'a' * 64}.example/x", None),
     ],
 )
 def test_origin(url: str, origin: str | None) -> None:
@@ -178,6 +198,20 @@ def test_only_listed_origins_may_be_told_the_infohash() -> None:
         "udp://t.example:1",
     ]
     assert [tls.may_name_torrent(url) for url in asked] == [True, False, False, False]
+
+
+def test_a_link_whose_secret_is_not_the_torrent_s() -> None:
+    with pytest.raises(InputError, match="made with"):
+        decode_link(encode_link(parse(STRICT), b"x" * 32))
+
+
+def test_nesting_has_a_limit() -> None:
+    value: object = 1
+    for _ in range(MAX_TLS_DEPTH - 1):
+        value = [value]
+    assert parse(STRICT | {b"x": value}).level == "strict"
+    with pytest.raises(InputError, match="nesting"):
+        parse(STRICT | {b"x": [value]})
 
 
 @settings(deadline=None, max_examples=100)

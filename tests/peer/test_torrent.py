@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from btresearch.errors import InputError
 from btresearch.peer import Torrent, bencode
-from btresearch.peer.tls_info import TlsInfo
+from btresearch.peer.tls_info import Kdf, TlsInfo
 
 PIECE = 16384
 
@@ -79,6 +79,12 @@ def test_tls_of_the_file_is_kept_and_never_exported_unasked() -> None:
     assert b"tls secret" not in torrent.dump() and Torrent.load(torrent.dump()).secret is None
     assert Torrent.load(torrent.dump(with_secret=True)) == torrent
     assert b"s" * 32 not in repr(torrent).encode()
+
+
+def test_a_secret_has_no_say_beside_a_passphrase_or_without_a_level() -> None:
+    tls = bencode.decode(TlsInfo.create("strict", bytes(32), kdf=Kdf(bytes(16))).encode())
+    for each in (info(tls=tls), info()):
+        assert load(each, **{"tls secret": b"s" * 32}).secret is None
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,11 @@ def parse(der: bytes) -> x509.Certificate:
 
 def spki_sha256(certificate: x509.Certificate) -> bytes:
     """SHA-256 of SubjectPublicKeyInfo (DER): what `ca` lists and a pin names."""
-    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(spki).digest()
+    return hashlib.sha256(_spki(certificate)).digest()
+
+
+def _spki(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _validate(certificates: list[x509.Certificate], ca: Container[bytes], now_s: float) -> Leaf:
@@ -98,6 +101,7 @@ def _validate(certificates: list[x509.Certificate], ca: Container[bytes], now_s:
     if spki_sha256(issuers[-1]) not in ca:
         raise _refused("does not end at a CA of this torrent")
     for certificate, issuer in zip(certificates, [*issuers, issuers[-1]], strict=True):
+        _check_key_form(certificate)
         _check_signed(certificate, issuer)
         _check_common(certificate, now_s)
     for below, issuer in enumerate(issuers):
@@ -107,6 +111,12 @@ def _validate(certificates: list[x509.Certificate], ca: Container[bytes], now_s:
         raise _refused("leaf is itself an anchor")
     not_after_s = min(int(each.not_valid_after_utc.timestamp()) for each in certificates)
     return Leaf(spki_sha256(leaf), not_after_s, torrents_of(leaf))
+
+
+def _check_key_form(certificate: x509.Certificate) -> None:
+    """Refuse a key that is written in another way than we would: its hash is of how it is written."""
+    if _spki(certificate) not in certificate.tbs_certificate_bytes:
+        raise _refused("has a key in another form than rsaEncryption, or an uncompressed point")
 
 
 def _check_signed(certificate: x509.Certificate, issuer: x509.Certificate) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btresearch.transport import RemoteProtocolError
-from btresearch.transport.btls.chain import SKEW_S, validate
+from btresearch.transport.btls.chain import SKEW_S, spki_sha256, validate
 from tests.transport.btls.certificates import (
     HOUR_S,
     URN,
@@ -256,3 +258,21 @@ def test_damaged_chains_raise_the_declared_error_alone(data: st.DataObject) -> N
     del victim[data.draw(st.integers(position, len(victim))) :]
     with pytest.raises(RemoteProtocolError):
         validate(tuple(map(bytes, certificates)), ca={authority.anchor}, infohash=INFOHASH, now_s=NOW_S)
+
+
+@pytest.mark.parametrize(
+    "options", ["-algorithm RSA-PSS", "-algorithm EC -pkeyopt ec_paramgen_curve:P-256"], ids=["pss", "point"]
+)
+def test_a_key_that_is_written_in_another_form(tmp_path: Path, options: str) -> None:
+    key, cert = str(tmp_path / "key.pem"), str(tmp_path / "ca.der")
+    form = "-ec_conv_form compressed" if "EC" in options else ""
+    for command in (
+        f"openssl genpkey {options} -out {key}",
+        f"openssl pkey -in {key} {form} -out {key}.form",
+        f"openssl req -x509 -key {key}.form -subj /CN=Members -outform DER -out {cert}",
+    ):
+        subprocess.run(command.split(), check=True, capture_output=True)
+    der = Path(cert).read_bytes()
+    anchor = spki_sha256(x509.load_der_x509_certificate(der))
+    with pytest.raises(RemoteProtocolError, match="another form"):
+        validate((der, der), ca={anchor}, infohash=INFOHASH, now_s=NOW_S)
