@@ -205,6 +205,46 @@ def test_nothing_but_tls_leaves_or_enters_a_socket_under_require(tmp_path: Path,
     assert all(data[0] in (0x14, 0x15, 0x16, 0x17) for data in said[:4])
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_byte_that_any_socket_sends_under_require_is_in_a_tls_record(
+    tmp_path: Path, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen at the sockets themselves, whoever opened them; datagrams are none at all."""
+    sent: dict[tuple[object, ...], bytearray] = {}
+    send = socket.socket.send
+
+    def noted(self: socket.socket, data: bytes, *flags: int) -> int:
+        count = send(self, data, *flags)
+        if self.family != socket.AF_UNIX:  # the loop wakes itself through a pair of those
+            ends = (self.type, self.getsockname(), self.getpeername())
+            sent.setdefault(ends, bytearray()).extend(bytes(data)[:count])
+        return count
+
+    def unexpected(*_: object) -> int:
+        raise AssertionError("sent past the stream")
+
+    monkeypatch.setattr(socket.socket, "send", noted)
+    for name in ("sendto", "sendmsg", "sendall", "sendfile"):
+        monkeypatch.setattr(socket.socket, name, unexpected)
+
+    async def main() -> None:
+        torrents = club(tmp_path / "in", level, 100_000)
+        async with seeding(torrents.content, access=torrents.access(), tls="require") as end:
+            torrent = torrents.content.torrent
+            await fetch(torrent, tmp_path / "out", end.port, access=torrents.access(), tls="require")
+        assert torrents.content.same_in(tmp_path / "out")
+
+    asyncio.run(main())
+    assert {ends[0] for ends in sent} == {socket.SOCK_STREAM}
+    assert sum(map(len, sent.values())) > 100_000 and len(sent) >= 2
+    for stream in sent.values():
+        at = 0
+        while at < len(stream):
+            assert stream[at] in (20, 21, 22, 23) and stream[at + 1] == 3
+            at += 5 + int.from_bytes(stream[at + 3 : at + 5], "big")
+        assert at == len(stream)
+
+
 def test_a_port_is_a_web_server_only_while_every_torrent_requires_tls(tmp_path: Path) -> None:
     async def main() -> None:
         async with Node(host=HOST, keep_identity=False) as node:
