@@ -47,7 +47,7 @@ FOUND: dict[str, dict[str, Damage]] = {
     "credential_inside": KEYS,
     "ssl_certificate_inside": KEYS,
     "identity_file": {
-        "name": in_pem(lambda der: re.sub(UTF8_NAME + b"(.).", UTF8_NAME + rb"\1\xff", der, count=1)),
+        "name": in_pem(lambda der: re.sub(UTF8_NAME + b"(.).", UTF8_NAME + b"\\1\xff", der, count=1)),
         **{name: in_pem(damage) for name, damage in KEYS.items()},
     },
     "authority_file": {name: in_pem(damage) for name, damage in KEYS.items()},
