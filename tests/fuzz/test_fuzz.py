@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz import run_atheris
 from tests.fuzz.mutation import mutants
 from tests.fuzz.targets import TARGETS
 
 MOST_INPUTS = 1500
-BUDGET_S = 0.4  # of CPU, for one target
+BUDGET_S = 0.2  # of CPU, for one target
 INPUT_LIMIT_S = 1.0
 MEMORY_LIMIT_BYTES = 300 << 20
 
@@ -59,3 +60,11 @@ def test_only_declared_errors_escape(name: str) -> None:
 @given(data=st.binary(max_size=300))
 def test_noise_raises_declared_errors_alone(name: str, data: bytes) -> None:
     TARGETS[name].attempt(data)
+
+
+def test_without_atheris_one_line_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "atheris", None)
+    assert run_atheris.main(["run_atheris", "bencode"]) == 2
+    assert capsys.readouterr().err == "atheris is not here: install atheris (pip install atheris)\n"
