@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
+    SECP384R1,
     EllipticCurvePrivateKey,
     derive_private_key,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from btresearch.bep.vector import example_bytes
@@ -27,28 +29,33 @@ CA_VALID = timedelta(days=3650)
 NOW_S = int((VALID_FROM + timedelta(hours=1)).timestamp())
 """An hour after the leaf became valid, in Unix time."""
 
-_CA_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example CA")])
-_NO_NAME = x509.Name([])
+_CA_NAME = "example CA"
+_UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.999.1"), b"\x05\x00")
 
 
 @dataclass(frozen=True)
 class FixedKey:
-    """A private key from its 32 bytes: the scalar of P-256 (big endian), or the seed of Ed25519."""
+    """A private key from its 32 bytes: the scalar of P-256 or P-384 (big endian), or the seed of Ed25519."""
 
     scheme: int
     secret: bytes
+    p384: bool = False
 
     @property
     def key(self) -> Key:
         """The key itself."""
         if self.scheme == 0x0807:
             return Ed25519PrivateKey.from_private_bytes(self.secret)
-        return derive_private_key(int.from_bytes(self.secret, "big"), SECP256R1())
+        return derive_private_key(
+            int.from_bytes(self.secret, "big"), SECP384R1() if self.p384 else SECP256R1()
+        )
 
 
 P256_CA = FixedKey(0x0403, example_bytes("CA P-256"))
 ED25519_CA = FixedKey(0x0807, example_bytes("CA Ed25519"))
 P256_LEAF = FixedKey(0x0403, example_bytes("leaf P-256"))
+P256_ISSUER = FixedKey(0x0403, example_bytes("intermediate P-256"))
+P384_LEAF = FixedKey(0x0403, example_bytes("leaf P-256"), p384=True)
 ED25519_LEAF = FixedKey(0x0807, example_bytes("leaf Ed25519"))
 
 
@@ -59,67 +66,100 @@ def urns(*infohashes: bytes) -> tuple[str, ...]:
     )
 
 
-def ca_certificate(ca: FixedKey) -> x509.Certificate:
-    """The self-signed CA."""
-    builder = (
-        _builder(_CA_NAME, ca, 1, CA_VALID)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-    )
-    return _signed(builder, ca)
+@dataclass(frozen=True)
+class Recipe:
+    """One certificate; `replace` a field to make a wrong one. None leaves an extension out."""
 
+    key: FixedKey
+    subject: str = ""
+    issuer: str = _CA_NAME
+    valid_from: datetime = VALID_FROM
+    valid: timedelta = VALID
+    ca: bool | None = False
+    ca_critical: bool = True
+    path_length: int | None = None
+    digital_signature: bool = True
+    key_cert_sign: bool = False
+    key_agreement: bool = False
+    purposes: tuple[x509.ObjectIdentifier, ...] = ()
+    names: tuple[str, ...] = ()
+    names_critical: bool = True
+    unknown_critical: bool | None = None
 
-def leaf_certificate(
-    leaf: FixedKey, ca: FixedKey, names: Sequence[str], *, server: bool = False
-) -> x509.Certificate:
-    """A member's; with `server`, its purpose is serverAuth, which no peer accepts."""
-    purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-    builder = (
-        _builder(_NO_NAME, leaf, 2, VALID)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name) for name in names]),
-            critical=True,
+    def signed(self, signer: FixedKey, serial: int) -> bytes:
+        """DER."""
+        builder = (
+            x509.CertificateBuilder(
+                _name(self.issuer), _name(self.subject), self.key.key.public_key(), serial
+            )
+            .not_valid_before(self.valid_from)
+            .not_valid_after(self.valid_from + self.valid)
         )
+        for extension, critical in self._extensions():
+            builder = builder.add_extension(extension, critical=critical)
+        if isinstance(signer.key, Ed25519PrivateKey):
+            return builder.sign(signer.key, None).public_bytes(Encoding.DER)
+        return builder.sign(signer.key, SHA256(), ecdsa_deterministic=True).public_bytes(Encoding.DER)
+
+    def _extensions(self) -> Iterator[tuple[x509.ExtensionType, bool]]:
+        if self.ca is not None:
+            yield x509.BasicConstraints(ca=self.ca, path_length=self.path_length), self.ca_critical
+        if self.digital_signature or self.key_cert_sign or self.key_agreement:
+            yield _usage(self), True
+        if self.purposes:
+            yield x509.ExtendedKeyUsage(self.purposes), False
+        if self.names:
+            names = [x509.UniformResourceIdentifier(name) for name in self.names]
+            yield x509.SubjectAlternativeName(names), self.names_critical
+        if self.unknown_critical is not None:
+            yield _UNKNOWN, self.unknown_critical
+
+
+def spki_sha256(key: FixedKey) -> bytes:
+    """SHA-256 of a key's SubjectPublicKeyInfo, DER."""
+    spki = key.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).digest()
+
+
+def authority(key: FixedKey = P256_CA) -> Recipe:
+    """The self-signed CA."""
+    return Recipe(
+        key, _CA_NAME, valid=CA_VALID, ca=True, path_length=0, digital_signature=False, key_cert_sign=True
     )
-    return _signed(builder, ca)
 
 
-def chain(leaf: FixedKey, ca: FixedKey, names: Sequence[str], *, server: bool = False) -> tuple[bytes, ...]:
-    """Leaf and CA, DER."""
-    certificates = (leaf_certificate(leaf, ca, names, server=server), ca_certificate(ca))
-    return tuple(each.public_bytes(Encoding.DER) for each in certificates)
+def intermediate() -> Recipe:
+    """Between the CA, which must allow it, and a leaf."""
+    return replace(authority(P256_ISSUER), subject="example issuer", path_length=None)
 
 
-def _builder(subject: x509.Name, key: FixedKey, serial: int, valid: timedelta) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(_CA_NAME)
-        .public_key(key.key.public_key())
-        .serial_number(serial)
-        .not_valid_before(VALID_FROM)
-        .not_valid_after(VALID_FROM + valid)
+def member(key: FixedKey, names: Sequence[str]) -> Recipe:
+    """A leaf."""
+    return Recipe(key, purposes=(ExtendedKeyUsageOID.CLIENT_AUTH,), names=tuple(names))
+
+
+def chain(*recipes: Recipe) -> tuple[bytes, ...]:
+    """DER, leaf first; each is signed by the next, the last by itself."""
+    signers = (*recipes[1:], recipes[-1])
+    return tuple(
+        recipe.signed(signer.key, len(recipes) - at)
+        for at, (recipe, signer) in enumerate(zip(recipes, signers, strict=True))
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)] if text else [])
+
+
+def _usage(recipe: Recipe) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=not signs_certificates,
+        digital_signature=recipe.digital_signature,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
+        key_agreement=recipe.key_agreement,
+        key_cert_sign=recipe.key_cert_sign,
         crl_sign=False,
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _signed(builder: x509.CertificateBuilder, ca: FixedKey) -> x509.Certificate:
-    if isinstance(ca.key, Ed25519PrivateKey):
-        return builder.sign(ca.key, None)
-    return builder.sign(ca.key, SHA256(), ecdsa_deterministic=True)

@@ -21,6 +21,10 @@ _CASES = (
     ("alert", "150301", "no handshake record"),
     ("http", "474554202f20", "clear-text HTTP; a port of require hands it to the decoy"),
     ("mse", "a1b2c3d4e5f6", "all else"),
+    ("tls_00", "160300020001", "the lowest minor version"),
+    ("clear_1", "13", "one byte of a BitTorrent handshake, or of an MSE key"),
+    ("tls_1", "16", "one byte of a record"),
+    ("tls_major_4", "1604", "no TLS record"),
     ("nothing", "", "no byte yet"),
 )
 

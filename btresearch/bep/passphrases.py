@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 
 from btresearch.bep.examples import SECRET
-from btresearch.bep.vector import Family, Vector, example_bytes
+from btresearch.bep.vector import Family, Plain, Vector, example_bytes
+from btresearch.errors import InputError
 from btresearch.peer.secret import commit_of, secret_from_passphrase
 from btresearch.peer.tls_info import Kdf
 
@@ -21,6 +22,10 @@ _CASES = (
         "re\u0301sume\u0301 \u212bngstro\u0308m \u65e5\u672c\u8a9e",
         "the same after NFC: combining accents, and U+212B for U+00C5",
     ),
+    ("spaces", " word ", "nothing is trimmed"),
+    ("longest", "\u00e9" * 512, "1024 bytes of UTF-8"),
+    ("too_long", "\u00e9" * 512 + "e", "1025 bytes: refused"),
+    ("empty", "", "refused"),
 )
 
 
@@ -38,13 +43,17 @@ def families() -> Iterator[Family]:
 
 
 def _vector(name: str, passphrase: str, comment: str) -> Vector:
-    secret = _secret(passphrase)
-    outputs = {
+    inputs: dict[str, Plain] = {"passphrase_text": passphrase, "salt": KDF.salt}
+    try:
+        secret = _secret(passphrase)
+    except InputError:
+        return Vector(name, inputs, dict.fromkeys(("password", "secret32", "commit")), comment)
+    outputs: dict[str, Plain] = {
         "password": unicodedata.normalize("NFC", passphrase).encode(),
         "secret32": secret,
         "commit": commit_of(secret),
     }
-    return Vector(name, {"passphrase_text": passphrase, "salt": KDF.salt}, outputs, comment)
+    return Vector(name, inputs, outputs, comment)
 
 
 @cache

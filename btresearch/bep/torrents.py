@@ -12,7 +12,7 @@ from btresearch.errors import InputError
 from btresearch.peer import bencode
 from btresearch.peer.bencode import Encodable
 from btresearch.peer.secret import commit_of
-from btresearch.peer.tls_info import TlsInfo, decode_link, encode_link
+from btresearch.peer.tls_info import MAX_TLS_BYTES, TlsInfo, decode_link, encode_link
 
 _COMMIT = commit_of(SECRET)
 _CA = example_bytes("SubjectPublicKeyInfo of a CA")
@@ -96,9 +96,66 @@ def _dictionaries() -> Iterator[tuple[str, bytes, str]]:
         "tracker_path", "a tracker with a path", _STRICT | {b"trackers": [b"https://example.org/announce"]}
     )
     yield case("default_port", "443 is not written", _STRICT | {b"trackers": [b"https://example.org:443"]})
+    yield from _bounds()
     yield case("secret", "the secret in the info dictionary", _STRICT | {b"secret": SECRET})
     yield "unsorted", b"d1:vi1e5:level6:strict6:commit32:" + _COMMIT + b"e", "keys out of order"
     yield "no_dictionary", b"i1e", "an integer"
+    rest = b"5:level6:strict1:vi1e"
+    yield "repeated", b"d6:commit32:" + _COMMIT + rest + b"1:vi1ee", "a key twice"
+    yield "leading_zero", b"d6:commit32:" + _COMMIT + b"5:level6:strict1:vi01ee", "v = 01"
+    yield "length_zero", b"d6:commit032:" + _COMMIT + rest + b"e", "a length of 032"
+    yield "minus_zero", b"d6:commit32:" + _COMMIT + rest + b"1:xi-0ee", "-0 in an unknown key"
+    yield "rest_behind", bencode.encode(_STRICT) + b"e", "a byte follows"
+
+
+def _bounds() -> Iterator[tuple[str, bytes, str]]:
+    def case(name: str, comment: str, fields: Mapping[bytes, Encodable]) -> tuple[str, bytes, str]:
+        return name, bencode.encode(fields), comment
+
+    def tracker(name: str, origin: str, comment: str) -> tuple[str, bytes, str]:
+        return case(name, comment, _STRICT | {b"trackers": [origin]})
+
+    spare = MAX_TLS_BYTES - len(bencode.encode(_STRICT | {b"x": bytes(8000)})) + 8000
+    yield case("longest", "8192 bytes", _STRICT | {b"x": bytes(spare)})
+    yield case("too_long", "8193 bytes", _STRICT | {b"x": bytes(spare + 1)})
+    yield case("deepest", "16 levels", _STRICT | {b"x": _nested(15)})
+    yield case("too_deep", "17 levels", _STRICT | {b"x": _nested(16)})
+    yield case("digits", "20 digits", _STRICT | {b"x": 10**19})
+    yield case("v_text", "v is a string", _STRICT | {b"v": b"1"})
+    yield case("level_number", "level is an integer", _STRICT | {b"level": 1})
+    yield case("kdf_more", "a key more in kdf", _STRICT | {b"kdf": {**_SCRYPT, b"x": 1}})
+    yield case("ca_16", "16 CAs, all the same", _FULL | {b"ca": [_CA] * 16})
+    yield case("ca_short", "a hash of 31 bytes", _FULL | {b"ca": [_CA[:31]]})
+    yield case("ca_text", "ca is a string", _FULL | {b"ca": _CA})
+    yield case("strict_est", "est at level strict", _STRICT | {b"est": _EST})
+    yield case("strict_empty_ca", "ca at level strict, empty", _STRICT | {b"ca": []})
+    yield case("no_est", "full without est", {k: v for k, v in _FULL.items() if k != b"est"})
+    yield case("no_trackers", "an empty list", _STRICT | {b"trackers": []})
+    yield case("trackers_text", "trackers is a string", _STRICT | {b"trackers": _TRACKERS[0]})
+    yield case("trackers_16", "16 origins", _STRICT | {b"trackers": [_TRACKERS[0]] * 16})
+    yield case("trackers_17", "17 origins", _STRICT | {b"trackers": [_TRACKERS[0]] * 17})
+    long = "https://" + ".".join(["a" * 63] * 4) + "." + "b" * 36
+    yield tracker("origin_300", long, "300 characters")
+    yield tracker("origin_301", long + "b", "301 characters")
+    yield tracker("host_case", "https://Example.org", "a host in upper case")
+    yield tracker("host_label", "https://a..example.org", "an empty label")
+    yield tracker("host_hyphen", "https://-a.example.org", "a hyphen at the start of a label")
+    yield tracker("host_64", f"https://{'a' * 64}.org", "a label of 64 characters")
+    yield tracker("host_underscore", "https://a_b.example.org", "no letter, digit or hyphen")
+    yield tracker("host_ipv4", "https://192.0.2.1", "IPv4")
+    yield tracker("host_ipv4_part", "https://192.0.2.256", "no IPv4")
+    yield tracker("host_ipv4_short", "https://192.0.2", "IPv4 in three parts")
+    yield tracker("host_ipv6", "https://[2001:db8::1]", "IPv6")
+    yield tracker("host_ipv6_long", "https://[2001:db8:0::1]", "not the form of RFC 5952")
+    yield tracker("host_ipv6_mapped", "https://[::ffff:c000:201]", "IPv4 in IPv6")
+    yield tracker("port", "https://example.org:65535", "the highest")
+    yield tracker("port_0", "https://example.org:0", "no port")
+    yield tracker("port_65536", "https://example.org:65536", "no port")
+    yield tracker("port_zero", "https://example.org:08443", "a leading zero")
+
+
+def _nested(levels: int) -> Encodable:
+    return [_nested(levels - 1)] if levels else b""
 
 
 def _accepts(raw: bytes) -> bool:
@@ -138,6 +195,23 @@ def _links() -> Iterator[tuple[str, str, bytes, str]]:
         strict.encode(),
         "31 bytes",
     )
+    wrong = _base64url(bencode.encode(_STRICT | {b"secret": example_bytes("other secret")}))
+    yield "other_secret", wrong, strict.encode(), "the secret does not match commit"
+    slashes = base64.b64encode(b"d" + bencode.encode(b"?>?") + b"i1e" + bencode.encode(_STRICT)[1:])
+    text = slashes.decode().rstrip("=")
+    yield "base64", text, strict.encode(), "the alphabet of section 4: + and /"
+    odd = bencode.encode(_STRICT | {b"x": b""})
+    raw = next(raw for raw in (strict.encode(), odd, bencode.encode(_STRICT | {b"x": b"1"})) if len(raw) % 3)
+    spare = _base64url(raw)
+    yield "unused_bits", spare[:-1] + chr(ord(spare[-1]) + 1), raw, "a bit that is not used is set"
+    unsorted = b"d1:vi1e5:level6:strict6:commit32:" + _COMMIT + b"e"
+    yield "unsorted", _base64url(unsorted), strict.encode(), "keys out of order"
+    more = TlsInfo.decode(bencode.encode(_STRICT | {b"x": 1}), "tls")
+    yield "unknown_key", encode_link(more, SECRET), more.encode(), "unknown keys are compared"
+    yield "lacks_unknown_key", encode_link(more, SECRET), strict.encode(), "it is not there"
+    longest = bencode.encode(_STRICT | {b"x": bytes(MAX_TLS_BYTES - 74)})
+    long = TlsInfo.decode(longest, "tls")
+    yield "longest", encode_link(long, SECRET), longest, "8192 bytes without the secret"
     yield "not_bencoded", _base64url(b"tls"), strict.encode(), "no dictionary"
 
 
