@@ -15,6 +15,8 @@ Decision = Literal["proven", "decoy", "close"]
 
 KEY = TorrentKey.basic(V1)
 _STRICT = TorrentKey.derive(V2, "strict", SECRET)
+SERVED = (KEY, _STRICT)
+"""What the responder of the vectors serves."""
 _FULL = TorrentKey.derive(V2, "full", SECRET)
 _HEAD = hello.HEAD_BYTES
 _MAX_PAD_BYTES = MAX_RECORD_BYTES - _HEAD
@@ -65,7 +67,8 @@ def decisions() -> Family:
     return Family(
         "first_record",
         "The Responder",
-        "A responder serves this one torrent; record is the content of the first application-data record. "
+        "A responder serves these torrents; torrent is the place of the one that was proven. "
+        "record is the content of the first application-data record. "
         "proven: it answers with its Hello. decoy: the record and all that follows is the decoy's. "
         "close: close_notify.",
         [_decision(name, record, decision, why) for name, record, decision, why in _records()],
@@ -73,7 +76,15 @@ def decisions() -> Family:
 
 
 def _decision(name: str, record: bytes, decision: Decision, why: str) -> Vector:
-    return Vector(name, _inputs(KEY) | {"record": record}, {"decision_text": decision}, why)
+    channel: dict[str, Plain] = {"EKM": CHANNEL.EKM, "K": CHANNEL.K}
+    names = ("level_text", "infohash", "secret32")
+    torrents: list[Plain] = [{name: _inputs(key)[name] for name in names} for key in SERVED]
+    served = [at for at, key in enumerate(SERVED) if hello.proves(record, key, "initiator", CHANNEL)]
+    outputs: dict[str, Plain] = {
+        "decision_text": decision,
+        "torrent": None if decision == "decoy" else served[0],
+    }
+    return Vector(name, {"torrents": torrents, **channel, "record": record}, outputs, why)
 
 
 def _records() -> Iterator[tuple[str, bytes, Decision, str]]:
@@ -91,7 +102,16 @@ def _records() -> Iterator[tuple[str, bytes, Decision, str]]:
     yield "bad_tag", bytes([good[0] ^ 1]) + good[1:], "decoy", "one bit of the tag is wrong"
     yield "reflected", hello.encode(KEY, "responder", CHANNEL, 5), "decoy", "the responder's role"
     yield "replayed", hello.encode(KEY, "initiator", OTHER_CHANNEL, 5), "decoy", "of another connection"
-    yield "other_level", hello.encode(_STRICT, "initiator", CHANNEL, 5), "decoy", "of another torrent"
+    yield "strict", hello.encode(_STRICT, "initiator", CHANNEL, 5), "proven", "the second torrent"
+    yield (
+        "lower_level",
+        hello.encode(TorrentKey.basic(V2), "initiator", CHANNEL, 5),
+        "decoy",
+        "the second at Basic",
+    )
+    yield "higher_level", hello.encode(_FULL, "initiator", CHANNEL, 5), "decoy", "the second at Full"
+    mixed = good[:16] + hello.encode(_STRICT, "initiator", CHANNEL, 5)[16:]
+    yield "mixed", mixed, "decoy", "the tag of the first and the proof of the second"
     yield "http", b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\nAccept: */*\r\n\r\n\r\n\r\n", "decoy", "a browser"
     yield "http_method", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(40), "decoy", "HTTP/2 without ALPN"
 

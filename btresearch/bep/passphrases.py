@@ -23,9 +23,9 @@ _CASES = (
         "the same after NFC: combining accents, and U+212B for U+00C5",
     ),
     ("spaces", " word ", "nothing is trimmed"),
-    ("longest", "\u00e9" * 512, "1024 bytes of UTF-8"),
     ("too_long", "\u00e9" * 512 + "e", "1025 bytes: refused"),
     ("empty", "", "refused"),
+    ("longest", "\u00e9" * 512, "1024 bytes of UTF-8"),
 )
 
 
@@ -45,7 +45,7 @@ def families() -> Iterator[Family]:
 def _vector(name: str, passphrase: str, comment: str) -> Vector:
     inputs: dict[str, Plain] = {"passphrase_text": passphrase, "salt": KDF.salt}
     try:
-        secret = _secret(passphrase)
+        secret = secret_of(passphrase)
     except InputError:
         return Vector(name, inputs, dict.fromkeys(("password", "secret32", "commit")), comment)
     outputs: dict[str, Plain] = {
@@ -57,6 +57,6 @@ def _vector(name: str, passphrase: str, comment: str) -> Vector:
 
 
 @cache
-def _secret(passphrase: str) -> bytes:
-    """Half a second each: once a process."""
+def secret_of(passphrase: str) -> bytes:
+    """With `KDF`. Half a second each: once a process."""
     return secret_from_passphrase(passphrase, KDF)

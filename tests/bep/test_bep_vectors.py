@@ -101,7 +101,7 @@ def test_a_responder_decides_so(vector: dict[str, Any], monkeypatch: pytest.Monk
     engine = OneRecord(record)
     monkeypatch.setattr(responder, "accept", lambda _context: engine)
     identity: Any = type("Identity", (), {"context": None})
-    peer = Responder(Keyring([hellos.KEY]), identity, entropy=bytes)
+    peer = Responder(Keyring(hellos.SERVED), identity, entropy=bytes)
     try:
         app, _ = peer.receive(b"wire")
     except RemoteProtocolError:
@@ -136,5 +136,7 @@ def test_the_commands(tmp_path: Path) -> None:
 
 def test_commit_by_hand() -> None:
     for vector in load("passphrase"):
+        if vector["outputs"]["commit"] is None:
+            continue
         secret = bytes.fromhex(vector["inputs"].get("secret32") or vector["outputs"]["secret32"])
         assert hashlib.sha256(b"bittorrent-tls commit" + secret).hexdigest() == vector["outputs"]["commit"]
