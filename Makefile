@@ -38,6 +38,8 @@ jupyter: setup
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks $(JUPYTER_FLAGS)
 
 paper: setup
+	$(BT) paper vectors --check
+	$(BT) paper evidence --check
 	$(BT) paper build
 
 captures: setup

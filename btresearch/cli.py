@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from btresearch import __version__, cli_bench, cli_transfer
+from btresearch import __version__, cli_bench, cli_member, cli_paper, cli_probe, cli_torrent, cli_transfer
 from btresearch.errors import BtresearchError
 
 if TYPE_CHECKING:
@@ -27,8 +27,12 @@ app = typer.Typer(
 )
 
 
+app.add_typer(cli_torrent.app, name="torrent")
 app.add_typer(cli_transfer.app)
+app.add_typer(cli_probe.app)
 app.add_typer(cli_bench.app, name="bench")
+app.add_typer(cli_member.app, name="member")
+app.add_typer(cli_paper.app, name="paper")
 
 INTERRUPTED = 128 + signal.SIGINT
 ROWS_ON_SCREEN = 40  # more verdicts than this are summed up
@@ -265,51 +269,6 @@ def samples(
     with _progress() as say:
         made = road.samples(out, jobs=jobs, progress=say)
     typer.echo(f"{len(made)} captures in {out}")
-
-
-paper_app = typer.Typer(help="The documents of paper/.", no_args_is_help=True)
-app.add_typer(paper_app, name="paper")
-
-
-@paper_app.command("build")
-def paper_build(
-    source: Annotated[Path, typer.Option(help="Folder of .rst documents.")] = Path("paper"),
-    out: Annotated[Path, typer.Option(help="Where the HTML goes.")] = Path("out/paper"),
-) -> None:
-    """Build the BEP and the evidence paper to HTML; a docutils warning is a failure.
-
-    Example: btresearch paper build --out out/paper
-    """
-    from btresearch.evidence.paper import build
-
-    for page in build(source, out):
-        typer.echo(str(page))
-
-
-@paper_app.command("evidence")
-def paper_evidence(
-    results: Annotated[
-        Path | None, typer.Option(help="The evidence.json of a run; paper/evidence.json when none is named.")
-    ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The document to write or check.")] = Path(
-        "paper/evidence.rst"
-    ),
-    check: Annotated[
-        bool, typer.Option("--check", help="Only say whether the document is what the results render to.")
-    ] = False,
-) -> None:
-    """Render the Informational companion from results, so that its numbers can't differ from them.
-
-    Example: btresearch paper evidence --results out/evidence/evidence.json
-    """
-    from btresearch.evidence import companion
-
-    made = companion.read(results or companion.RESULTS)
-    if check:
-        companion.check(made, out)
-    else:
-        out.write_text(companion.render(made), encoding="utf-8")
-    typer.echo(f"{out}: as the results say" if check else str(out))
 
 
 def _print_table(title: str, table: pd.DataFrame) -> None:

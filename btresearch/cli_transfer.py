@@ -1,122 +1,50 @@
-"""The commands that move torrents: create, show, magnet, seed, get, tracker."""
+"""The commands that move torrents: seed, get, tracker."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from btresearch.cli_level import (
+    AccountsOption,
+    CredentialOption,
+    KeyOption,
+    PassphraseFileOption,
+    SecretFileOption,
+    TlsOption,
+)
+from btresearch.cli_progress import say, transfer_bar
+from btresearch.cli_torrent import JsonOption, PeerOption, load, peers_of
+
 if TYPE_CHECKING:
-    from btresearch.peer import Magnet, Torrent
-    from btresearch.session import Progress
+    from btresearch.transport.ssl_torrent import PeerCertificate
 
 app = typer.Typer()
-torrent_app = typer.Typer(help="Make and read .torrent files and magnet links.", no_args_is_help=True)
-app.add_typer(torrent_app, name="torrent")
 
 TransportOption = Annotated[
     str, typer.Option("--transport", help="Comma-separated; all are accepted, the first is dialled with.")
 ]
 ShapeOption = Annotated[str, typer.Option(help="Cut of TLS records: rechunk or none.")]
-PeerOption = Annotated[
-    list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="A peer to dial; repeatable.")
-]
 HostOption = Annotated[str, typer.Option(help="Address to listen on; every address if not given.")]
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="TCP port to listen on; 0: any free one.")]
 LimitOption = Annotated[
     int, typer.Option(min=0, metavar="BYTES", help="Upload at most this much a second; 0: no limit.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON objects on standard output, one a line.")]
+SslCertificateOption = Annotated[
+    Path | None, typer.Option("--ssl-certificate", help="SSL torrents: this peer's chain in PEM, own first.")
+]
+SslKeyOption = Annotated[Path | None, typer.Option("--ssl-key", help="SSL torrents: its private key in PEM.")]
+SslPortOption = Annotated[
+    int, typer.Option(min=0, max=65535, help="SSL torrents: the TCP port to listen on; 0: any free one.")
+]
+DecoyOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Show strangers this web server of yours, not the built-in one."),
+]
 
 DEFAULT_TRANSPORTS = "btls_basic,mse_rc4,mse_plain,clear"
-
-
-@torrent_app.command("create")
-def torrent_create(
-    path: Annotated[Path, typer.Argument(help="File or folder.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .torrent file to write.")],
-    announce: Annotated[
-        list[str] | None, typer.Option(help="Tracker URL; repeatable, one tier each.")
-    ] = None,
-    piece_length: Annotated[int, typer.Option(min=0, help="Bytes, a power of two; 0: by size.")] = 0,
-    private: Annotated[
-        bool, typer.Option("--private", help="Only the trackers may name peers (BEP 27).")
-    ] = False,
-) -> None:
-    """Hash a file or folder into a .torrent file.
-
-    Example: btresearch torrent create photos -o photos.torrent --announce http://127.0.0.1:6969/announce
-    """
-    from btresearch.session.torrent_file import create
-
-    with _bar("hashing", unit="bytes") as update:
-        torrent = create(
-            path,
-            piece_length_bytes=piece_length or None,
-            announce=[[url] for url in announce or ()],
-            private=private,
-            progress=lambda done, total: update(done, total, ""),
-        )
-    out.write_bytes(torrent.dump())
-    typer.echo(torrent.infohash.hex())
-
-
-@torrent_app.command("show")
-def torrent_show(
-    source: Annotated[str, typer.Argument(help="A .torrent file or a magnet link.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a .torrent file or magnet link says.
-
-    Example: btresearch torrent show photos.torrent
-    """
-    from btresearch.errors import printable
-
-    described = _describe(_load(source))
-    if as_json:
-        typer.echo(json.dumps(described))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(show_header=False)
-    for name, value in described.items():
-        # Text, not str: brackets in a stranger's file name are no markup.
-        lines = value if isinstance(value, list) else [value]
-        grid.add_row(name, Text("\n".join(printable(str(line)) for line in lines)))
-    Console().print(grid)
-
-
-@torrent_app.command("magnet")
-def torrent_magnet(
-    source: Annotated[Path, typer.Argument(help="A .torrent file.")],
-    peer: PeerOption = None,
-) -> None:
-    """Print the magnet link of a .torrent file.
-
-    Example: btresearch torrent magnet photos.torrent --peer 192.0.2.1:6881
-    """
-    from btresearch.peer import Magnet, Torrent
-    from btresearch.session.wires import require_basic
-
-    torrent = Torrent.load(source)
-    require_basic(torrent)  # its link would need x.tls: without, it would name a torrent of level basic
-    trackers = tuple(url for tier in torrent.announce for url in tier)
-    typer.echo(
-        Magnet(
-            infohash=torrent.infohash,
-            name=torrent.name,
-            trackers=trackers,
-            peers=tuple(_peers(peer)),
-            length_bytes=torrent.total_bytes,
-        ).format()
-    )
 
 
 @app.command()
@@ -128,8 +56,18 @@ def seed(
     port: PortOption = 0,
     transport: TransportOption = DEFAULT_TRANSPORTS,
     shape: ShapeOption = "rechunk",
+    tls: TlsOption = None,
+    secret_file: SecretFileOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    accounts: AccountsOption = None,
+    credential: CredentialOption = None,
+    key: KeyOption = None,
     peer: PeerOption = None,
     limit_up: LimitOption = 0,
+    ssl_certificate: SslCertificateOption = None,
+    ssl_key: SslKeyOption = None,
+    decoy: DecoyOption = None,
+    ssl_port: SslPortOption = 0,
     verify: Annotated[bool, typer.Option(help="Hash the content before serving it.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,11 +75,13 @@ def seed(
 
     Example: btresearch seed photos.torrent photos --port 6881 --transport btls_basic
     """
+    from btresearch import cli_level
     from btresearch.peer import Torrent
     from btresearch.session import loop, seed
 
+    access = cli_level.access(secret_file, passphrase_file, accounts, credential, key)
     torrent = Torrent.load(source)
-    with _transfer_bar(as_json) as report:
+    with transfer_bar(as_json) as report:
         result = loop.run(
             loop.until_signal(
                 lambda stop: seed(
@@ -151,8 +91,13 @@ def seed(
                     port=port,
                     transports=_names(transport),
                     shape=shape,
-                    peers=_peers(peer),
+                    tls=tls,
+                    access=access,
+                    peers=peers_of(peer),
                     upload_bytes_per_s=limit_up or None,
+                    ssl_certificate=_certificate(ssl_certificate, ssl_key),
+                    ssl_listen_port=ssl_port,
+                    decoy=decoy,
                     verify=verify,
                     stop=stop,
                     report=report,
@@ -160,7 +105,7 @@ def seed(
             )
         )
     if as_json:
-        _say({"event": "stopped", "uploaded_bytes": result.uploaded_bytes, "seconds": result.seconds})
+        say({"event": "stopped", "uploaded_bytes": result.uploaded_bytes, "seconds": result.seconds})
     else:
         typer.echo(f"uploaded {result.uploaded_bytes} bytes in {result.seconds:.1f} s")
 
@@ -172,37 +117,58 @@ def get(
     ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder that gets the content.")],
+    tls: TlsOption = None,
+    secret_file: SecretFileOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    accounts: AccountsOption = None,
+    credential: CredentialOption = None,
+    key: KeyOption = None,
     peer: PeerOption = None,
     host: HostOption = "",
     port: PortOption = 0,
     transport: TransportOption = DEFAULT_TRANSPORTS,
     shape: ShapeOption = "rechunk",
     limit_up: LimitOption = 0,
+    ssl_certificate: SslCertificateOption = None,
+    ssl_key: SslKeyOption = None,
+    decoy: DecoyOption = None,
+    ssl_port: SslPortOption = 0,
+    keep_seeding: Annotated[
+        bool, typer.Option("--seed", help="Serve it from then on, until Ctrl-C.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Download a torrent; what an earlier run left in the folder is used.
 
     Example: btresearch get photos.torrent -o downloads --peer 192.0.2.1:6881 --transport btls_basic
     """
+    from btresearch import cli_level
     from btresearch.session import get, loop
 
-    with _transfer_bar(as_json) as report:
+    access = cli_level.access(secret_file, passphrase_file, accounts, credential, key)
+    with transfer_bar(as_json) as report:
         result = loop.run(
             get(
-                _load(source),
+                load(source),
                 out,
                 host=host,
                 port=port,
                 transports=_names(transport),
                 shape=shape,
-                peers=_peers(peer),
+                tls=tls,
+                access=access,
+                peers=peers_of(peer),
                 upload_bytes_per_s=limit_up or None,
+                ssl_certificate=_certificate(ssl_certificate, ssl_key),
+                ssl_listen_port=ssl_port,
+                decoy=decoy,
+                stay=loop.signalled if keep_seeding else None,
                 report=report,
             )
         )
     rate = (result.torrent.total_bytes - result.resumed_bytes) / 1e6 / max(result.transfer_s, 1e-9)
     if as_json:
-        _say(
+        say(
             {
                 "event": "complete",
                 "infohash": result.torrent.infohash.hex(),
@@ -226,12 +192,37 @@ def tracker(
     interval: Annotated[
         int, typer.Option(min=5, help="Seconds between announces that peers are told.")
     ] = 120,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="HTTPS, members only, with their certificates (level full).")
+    ] = False,
+    state: Annotated[Path | None, typer.Option(help="With --secure: folder of members and CA.")] = None,
+    cert: Annotated[
+        Path | None, typer.Option(help="With --secure: certificate chain in PEM; else self-made.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="With --secure: the private key of --cert.")] = None,
+    origin: Annotated[
+        str | None, typer.Option(help="With --secure: https://NAME:PORT as clients reach it.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a small HTTP tracker until Ctrl-C; prints its announce URL.
+    """Run a small tracker, HTTP and UDP on one port, until Ctrl-C; prints its announce URLs.
 
     Example: btresearch tracker --host 127.0.0.1 --port 6969
     """
+    if secure:
+        from btresearch import cli_member
+
+        cli_member.serve(
+            state,
+            host=host or "0.0.0.0",
+            port=port,
+            interval_s=interval,
+            cert=cert,
+            key=key,
+            origin=origin,
+            as_json=as_json,
+        )
+        return
     from btresearch.session import TrackerServer, loop
 
     server = TrackerServer(host=host or "0.0.0.0", port=port, interval_s=interval)
@@ -239,105 +230,30 @@ def tracker(
     async def serve(stop: Any) -> None:
         async with server:
             if as_json:
-                _say({"event": "listening", "url": server.url, "port": server.port})
+                say(
+                    {
+                        "event": "listening",
+                        "url": server.url,
+                        "udp_url": server.udp_url,
+                        "port": server.port,
+                    }
+                )
             else:
                 typer.echo(server.url)
+                typer.echo(server.udp_url)
             await stop.wait()
 
     loop.run(loop.until_signal(serve))
 
 
-def _load(source: str) -> Torrent | Magnet:
-    from btresearch.peer import Magnet, Torrent
+def _certificate(chain: Path | None, key: Path | None) -> PeerCertificate | None:
+    from btresearch.errors import InputError
+    from btresearch.session.ssl_port import load_certificate
 
-    return Magnet.parse(source) if source.lower().startswith("magnet:") else Torrent.load(Path(source))
+    if (chain is None) != (key is None):
+        raise InputError("--ssl-certificate", "--ssl-key with it: an SSL torrent takes both")
+    return None if chain is None or key is None else load_certificate(chain, key)
 
 
 def _names(transports: str) -> list[str]:
     return [name.strip() for name in transports.split(",") if name.strip()]
-
-
-def _peers(peers: list[str] | None) -> list[tuple[str, int]]:
-    from btresearch.errors import InputError
-    from btresearch.peer.address import Address
-
-    try:
-        return [Address.parse(peer) for peer in peers or ()]
-    except ValueError as error:
-        raise InputError("--peer", f"HOST:PORT ({error})") from error
-
-
-def _describe(source: Torrent | Magnet) -> dict[str, object]:
-    from btresearch.peer import Magnet
-
-    if isinstance(source, Magnet):
-        return {
-            "infohash": source.infohash.hex(),
-            "name": source.name,
-            "bytes": source.length_bytes,
-            "trackers": list(source.trackers),
-            "peers": [f"{host}:{port}" for host, port in source.peers],
-        }
-    return {
-        "infohash": source.infohash.hex(),
-        "name": source.name,
-        "bytes": source.total_bytes,
-        "pieces": source.piece_count,
-        "piece_length": source.piece_length_bytes,
-        "private": source.private,
-        "trackers": [url for tier in source.announce for url in tier],
-        "files": [f"{'/'.join(file.path)} ({file.length_bytes} bytes)" for file in source.files],
-        "warnings": list(source.warnings),
-    }
-
-
-def _say(fields: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(fields) + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def _transfer_bar(as_json: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal; the port on standard output as soon as it is known."""
-    announced = False
-    with _bar("", unit="pieces") as update:
-
-        def report(progress: Progress) -> None:
-            nonlocal announced
-            if progress.port and not announced:
-                announced = True
-                if as_json:
-                    _say({"event": "listening", "port": progress.port})
-                else:
-                    sys.stdout.write(f"listening on port {progress.port}\n")
-                    sys.stdout.flush()
-            update(progress.pieces, progress.piece_count, _status(progress))
-
-        yield report
-
-
-def _status(progress: Progress) -> str:
-    if progress.phase in ("checking", "metadata"):
-        return f"{progress.phase}, {progress.peers} peers"
-    down, up = progress.down_bytes_per_s / 1e6, progress.up_bytes_per_s / 1e6
-    return f"{progress.phase}, {progress.peers} peers, down {down:.1f} MB/s, up {up:.1f} MB/s"
-
-
-@contextmanager
-def _bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, str], None]]:
-    """`update(done, total, status)` on a terminal's standard error; silent elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done, total, status: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title or unit, total=None)
-
-        def update(done: int, total: int, status: str) -> None:
-            bar.update(task, completed=done, total=total or None, description=status or title)
-
-        yield update

@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 
 from btresearch.cli import app
 from btresearch.errors import InputError
-from btresearch.peer import Torrent
+from btresearch.peer import Magnet, Torrent
+from btresearch.session.membership import Membership
 from btresearch.session.storage import Storage
+from btresearch.session.torrent_file import Version
 from tests.session.swarming import Content, single
 
-COMMAND = [sys.executable, "-m", "btresearch.cli"]
+COMMAND = [sys.executable, "-m", "btresearch"]
 LIMIT_S = 30
 
 
@@ -30,8 +32,8 @@ def _cli(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments))
 
 
-def _content(tmp_path: Path, size_bytes: int = 4_000_000) -> Content:
-    content = single(tmp_path / "in", size_bytes)
+def _content(tmp_path: Path, size_bytes: int = 4_000_000, **options: Any) -> Content:
+    content = single(tmp_path / "in", size_bytes, **options)
     (tmp_path / "x.torrent").write_bytes(content.torrent.dump())
     return content
 
@@ -82,12 +84,19 @@ def _wait_for_a_third(tmp_path: Path, torrent: Torrent) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ("number", "status", "version"),
+    [
+        (signal.SIGINT, 130, 1),
+        (signal.SIGTERM, 143, 1),
+        (signal.SIGKILL, -9, 1),
+        (signal.SIGKILL, -9, 2),
+        (signal.SIGKILL, -9, "hybrid"),
+    ],
 )
 def test_get_that_is_stopped_half_way_resumes_and_verifies(
-    tmp_path: Path, number: signal.Signals, status: int
+    tmp_path: Path, number: signal.Signals, status: int, version: Version
 ) -> None:
-    content = _content(tmp_path)
+    content = _content(tmp_path, version=version)
     with _seed(tmp_path, "--limit-up", "2000000") as port:
         with _process(*_get_arguments(tmp_path, port)) as process:
             _wait_for_a_third(tmp_path, content.torrent)
@@ -219,9 +228,96 @@ def test_create_refuses_names_that_are_no_text(tmp_path: Path) -> None:
     assert str(created.exception).isprintable()
 
 
-def test_no_magnet_lowers_the_level_of_its_torrent(tmp_path: Path) -> None:
-    strict = Torrent.create("x", [((), 5)], bytes(20), piece_length_bytes=16384, tls={b"level": b"strict"})
-    (tmp_path / "strict.torrent").write_bytes(strict.dump())
-    told = _cli("torrent", "magnet", str(tmp_path / "strict.torrent"))
-    assert isinstance(told.exception, InputError)
-    assert told.stdout == ""
+def test_a_strict_torrent_from_its_making_to_a_transfer(tmp_path: Path) -> None:
+    single(tmp_path / "in", 300_000)
+    torrent, secret = tmp_path / "s.torrent", tmp_path / "s.torrent.secret"
+    made = _cli(
+        "torrent", "create", str(tmp_path / "in/content.bin"), "-o", str(torrent), "--level", "strict"
+    )
+    assert made.exit_code == 0, made.output
+    assert secret.stat().st_mode & 0o777 == 0o600
+    shared = bytes.fromhex(secret.read_text())
+    assert shared not in torrent.read_bytes() and secret.read_text().strip() not in made.output
+    shown = json.loads(_cli("torrent", "show", str(torrent), "--json").stdout)
+    assert (shown["level"], shown["secret"]) == ("strict", "not inside")
+    link = _cli("torrent", "magnet", str(torrent)).stdout.strip()
+    full_link = _cli(
+        "torrent", "magnet", str(torrent), "--with-secret", "--secret-file", str(secret)
+    ).stdout.strip()
+    assert Membership.of(Magnet.parse(full_link)) == Membership.of(Magnet.parse(link), secret=shared)
+    with pytest.raises(InputError, match="a secret"):
+        Membership.of(Magnet.parse(link))
+    with _process("seed", str(torrent), str(tmp_path / "in"), "--host", "127.0.0.1", "--secret-file",
+                  str(secret), "--json") as seed:  # fmt: skip
+        port = _event(seed)["port"]
+        for name, source in {"file": str(torrent), "link": link}.items():
+            got = subprocess.run(
+                [*COMMAND, "get", source, "-o", str(tmp_path / name), "--peer", f"127.0.0.1:{port}",
+                 "--host", "127.0.0.1", "--secret-file", str(secret)],
+                capture_output=True, text=True, timeout=LIMIT_S, check=False,
+            )  # fmt: skip
+            assert got.returncode == 0, got.stderr
+            assert (tmp_path / name / "content.bin").read_bytes() == (
+                tmp_path / "in/content.bin"
+            ).read_bytes()
+
+
+def test_the_secret_goes_only_where_it_is_asked_to(tmp_path: Path) -> None:
+    single(tmp_path / "in", 40_000)
+    create = ["torrent", "create", str(tmp_path / "in/content.bin"), "--level", "strict"]
+    inside = tmp_path / "inside.torrent"
+    assert _cli(*create, "-o", str(inside), "--with-secret").exit_code == 0
+    assert inside.stat().st_mode & 0o777 == 0o600 and Membership.of(Torrent.load(inside)).level == "strict"
+    words = tmp_path / "words.torrent"
+    assert _cli(*create, "-o", str(words), "--passphrase", "--with-secret").exit_code == 0
+    assert Torrent.load(words).secret is None
+    said = (tmp_path / "words.torrent.passphrase").read_text().strip()
+    assert Membership.of(Torrent.load(words), passphrase=said).level == "strict"
+    wrong = tmp_path / "wrong"
+    wrong.write_text("00" * 31)
+    refused = _cli("torrent", "magnet", str(words), "--with-secret", "--secret-file", str(wrong))
+    assert refused.exit_code == 0  # a passphrase is in no link
+    refused = _cli("torrent", "magnet", str(inside), "--with-secret", "--secret-file", str(wrong))
+    assert isinstance(refused.exception, InputError) and "00" * 31 not in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--level", "secret"], "basic, strict or full"),
+        (["--passphrase"], "strict or full"),
+        (["--level", "full"], "ca"),
+        (["--level", "strict", "--est", "https://t.example"], "est"),
+        (["--level", "strict", "--secure-tracker", "http://t.example"], "https://host"),
+        (["--level", "full", "--ca", "none.pem"], "readable"),
+    ],
+)
+def test_levels_that_cannot_be_made(tmp_path: Path, options: list[str], complaint: str) -> None:
+    single(tmp_path / "in", 40_000)
+    made = _cli("torrent", "create", str(tmp_path / "in/content.bin"), "-o", str(tmp_path / "x"), *options)
+    assert isinstance(made.exception, InputError) and complaint in str(made.exception)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.slow
+def test_get_goes_on_seeding_until_a_signal_and_ctrl_c_is_one_line_from_the_start(tmp_path: Path) -> None:
+    content = _content(tmp_path, 300_000)
+    arguments = ["--host", "127.0.0.1", "--json"]
+    with _process("seed", str(tmp_path / "x.torrent"), str(content.folder), *arguments) as first:
+        peer = ["--peer", f"127.0.0.1:{_event(first)['port']}"]
+        target = ["get", str(tmp_path / "x.torrent"), "-o"]
+        with _process(*target, str(tmp_path / "a"), *peer, *arguments, "--seed") as second:
+            port = _event(second)["port"]
+            third = subprocess.run(
+                [*COMMAND, *target, str(tmp_path / "b"), "--peer", f"127.0.0.1:{port}", *arguments],
+                capture_output=True, timeout=LIMIT_S, check=False,
+            )  # fmt: skip
+            assert third.returncode == 0 and content.same_in(tmp_path / "b")
+            second.send_signal(signal.SIGINT)
+            out, errors = second.communicate(timeout=LIMIT_S)
+            assert (second.returncode, errors) == (0, "") and '"complete"' in out
+    for pause_s in (0.08, 0.15, 0.25, 0.4):
+        with _process("torrent", "show", "--help") as early:
+            time.sleep(pause_s)
+            early.send_signal(signal.SIGINT)
+            assert "Traceback" not in early.communicate(timeout=LIMIT_S)[1]

@@ -107,7 +107,7 @@ def fetch(task: dict[str, Any]) -> None:
             handle.connect_peer(tuple(task["peer"]))
         time.sleep(POLL_S)
     seconds = time.monotonic() - first
-    say(event="done", seconds=seconds, cpu_s=cpu_s() - began, peak_rss_mb=peak_rss_mb())
+    say(event="done", seconds=seconds, cpu_s=cpu_s() - began, used_s=cpu_s(), peak_rss_mb=peak_rss_mb())
 
 
 def main() -> None:

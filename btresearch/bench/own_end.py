@@ -5,12 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from btresearch.bench.usage import cpu_s, peak_rss_mb, say
 from btresearch.peer import Torrent
 from btresearch.session import Progress, get, seed
 from btresearch.session.loop import run
+from btresearch.session.membership import Access, Holder, Membership, Standing
+from btresearch.session.ssl_port import load_certificate
+from btresearch.transport.btls import Credential, Member
+
+
+def _holdings(task: dict[str, Any]) -> dict[str, Any]:
+    """What the torrent's level asks for beside its file."""
+    held: dict[str, Any] = {}
+    if certificate := task.get("certificate"):
+        held["ssl_certificate"] = load_certificate(Path(certificate["chain"]), Path(certificate["key"]))
+    if files := task.get("member"):
+        credential = Credential.load(Path(files["chain"]).read_bytes(), Path(files["key"]).read_bytes())
+        standing = Standing(Member(credential, frozenset({bytes.fromhex(files["ca"])})))
+
+        @asynccontextmanager
+        async def enrol(_: Membership) -> AsyncIterator[Holder]:
+            yield standing
+
+        held["access"] = Access(enrol=enrol)
+    return held
 
 
 async def serve(task: dict[str, Any]) -> None:
@@ -37,6 +60,7 @@ async def serve(task: dict[str, Any]) -> None:
         stop=stop,
         report=report,
         keep_identity=False,
+        **_holdings(task),
     )
     say(event="done", cpu_s=cpu_s() - began, peak_rss_mb=peak_rss_mb())
 
@@ -52,8 +76,15 @@ async def fetch(task: dict[str, Any]) -> None:
         peers=[tuple(task["peer"])],
         transports=[task["transport"]],
         keep_identity=False,
+        **_holdings(task),
     )
-    say(event="done", seconds=result.transfer_s, cpu_s=cpu_s() - began, peak_rss_mb=peak_rss_mb())
+    say(
+        event="done",
+        seconds=result.transfer_s,
+        cpu_s=cpu_s() - began,
+        used_s=cpu_s(),
+        peak_rss_mb=peak_rss_mb(),
+    )
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import sys
@@ -13,6 +14,12 @@ def cpu_s() -> float:
     """User and system time of this process so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def machine_cpu_s() -> float:
+    """Busy time of all cores since the machine started (proc(5): user to steal, without idle and iowait)."""
+    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_rss_mb() -> float:

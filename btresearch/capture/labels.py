@@ -109,10 +109,12 @@ def write_labels(labels: pd.DataFrame | Iterable[FlowLabel], path: str | PathLik
 def read_labels(path: str | PathLike[str]) -> pd.DataFrame:
     """Read labels.parquet; raises `InputError` when it is no labels table."""
     try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
+        frame = pq.read_table(path).to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, ValueError, OSError) as error:  # pyarrow's names for damage
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise InputError(path, f"a Parquet table of labels ({error})") from None
-    return check_labels(table.to_pandas(), source=path)
+    return check_labels(frame, source=path)
 
 
 def check_labels(frame: pd.DataFrame, *, source: str | PathLike[str] = "labels") -> pd.DataFrame:

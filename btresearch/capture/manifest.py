@@ -65,7 +65,7 @@ def read_manifest(path: str | PathLike[str]) -> Manifest:
     """Read manifest.toml; raises `InputError` when it is no manifest of this format."""
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no text, no TOML, or absurd TOML
         raise InputError(path, f"a TOML file ({error})") from None
     if table.get("format") != FORMAT:
         raise InputError(path, f"a manifest of format {FORMAT}, not {table.get('format')!r}")

@@ -10,6 +10,7 @@ call, or divided by their spread (`scaled`). The joint table per host is left ou
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -63,7 +64,10 @@ def learn(points: Floats, positive: npt.NDArray[np.bool_], *, scaled: bool, seed
     spread = points.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0) if scaled else np.ones(points.shape[1])
     x = points / scale
-    centres, member = kmeans2(x, _seeds(x, seed), minit="matrix", seed=seed)
+    with warnings.catch_warnings():
+        # An emptied cluster keeps its last centre, and is left out below.
+        warnings.filterwarnings("ignore", message="One of the clusters is empty")
+        centres, member = kmeans2(x, _seeds(x, seed), minit="matrix", seed=seed)
     size = np.bincount(member, minlength=len(centres))
     hits = np.bincount(member, weights=positive, minlength=len(centres))
     kept = size > 0

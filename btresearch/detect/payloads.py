@@ -140,5 +140,12 @@ def _ranks(row: Ints) -> Ints:
 def _ports(flows: pd.DataFrame, row: Ints, way: Ints) -> tuple[Ints, Ints]:
     if not set(PORTS) <= set(flows.columns):
         return np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
-    sport, dport = (np.array([integer(cell) for cell in flows[port]], np.int64)[row] for port in PORTS)
+    sport, dport = (_numbers(flows[port])[row] for port in PORTS)
     return np.where(way > 0, sport, dport), np.where(way > 0, dport, sport)
+
+
+def _numbers(column: pd.Series[Any]) -> Ints:
+    """A column of numbers; cell by cell only where it is damaged."""
+    if pd.api.types.is_integer_dtype(column.dtype):
+        return column.to_numpy(np.int64)
+    return np.array([integer(cell) for cell in column], np.int64)

@@ -65,9 +65,9 @@ def _capture(class_: str, path: Path, rules: list[Detector]) -> pd.DataFrame:
 
 
 def half_open(flows: pd.DataFrame) -> pd.Series[bool]:
-    """TCP flows whose start was not captured whole, or in which one end never sent data."""
+    """TCP flows in which one end never sent data; whoever needs the handshake as well abstains by itself."""
     both = (flows["payload_packets_c2s"] > 0) & (flows["payload_packets_s2c"] > 0)
-    return (flows["proto"] == "tcp") & ~(flows["handshake_seen"] & both)
+    return (flows["proto"] == "tcp") & ~both
 
 
 def by_class(table: pd.DataFrame) -> pd.DataFrame:

@@ -190,7 +190,7 @@ def loads(text: str, source: str = "scenario") -> Scenario:
     """Read a scenario from TOML. Raises InputError naming the source, the line and what was expected there."""
     try:
         loaded = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets 1,000 deep
         raise InputError(source, f"TOML; {error}") from None
     return _Reader(source, text).scenario(loaded)
 

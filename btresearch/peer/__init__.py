@@ -6,7 +6,8 @@ connection, `Picker` and `Requester` for what to ask for, `Choker` for whom to s
 for a magnet link and `AnnounceRequest` for trackers. `btresearch.session` drives all of it with asyncio.
 
 BEPs: 3 (protocol, .torrent), 6 (fast), 7 (IPv6 trackers), 9 (metadata, magnet), 10 (extensions),
-12 (tiers), 23 (compact peers), 48 (scrape); padding files of 47.
+11 (peer exchange), 12 (tiers), 15 (UDP trackers), 23 (compact peers), 24 (external ip), 41 (UDP options),
+48 (scrape); padding files of 47.
 """
 
 from btresearch.peer.address import Address
@@ -17,8 +18,8 @@ from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.fast import allowed_fast_set
 from btresearch.peer.handshake import Handshake
-from btresearch.peer.info import File
-from btresearch.peer.layout import BLOCK_BYTES, Block, Layout
+from btresearch.peer.known import KnownPeer
+from btresearch.peer.layout import BLOCK_BYTES, Block, File, Layout
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.metadata import MetadataFetch
 from btresearch.peer.picker import Picker, Receipt
@@ -40,6 +41,7 @@ __all__ = [
     "ExtensionMessage",
     "File",
     "Handshake",
+    "KnownPeer",
     "Layout",
     "LocalProtocolError",
     "Magnet",

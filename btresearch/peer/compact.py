@@ -11,31 +11,41 @@ from btresearch.peer.errors import RemoteProtocolError
 IPV4_BYTES, IPV6_BYTES = 6, 18
 
 
+def pack(peer: Address) -> bytes:
+    """The 6 or 18 bytes of one peer; none for a name."""
+    try:
+        return ipaddress.ip_address(peer.host).packed + peer.port.to_bytes(2, "big")
+    except ValueError:
+        return b""
+
+
 def encode(peers: Iterable[Address]) -> tuple[bytes, bytes]:
     """The values of `peers` (IPv4) and `peers6`; names are left out."""
-    lists = {IPV4_BYTES: bytearray(), IPV6_BYTES: bytearray()}
-    for peer in peers:
-        try:
-            packed = ipaddress.ip_address(peer.host).packed + peer.port.to_bytes(2, "big")
-        except ValueError:
-            continue
-        lists[len(packed)] += packed
-    return bytes(lists[IPV4_BYTES]), bytes(lists[IPV6_BYTES])
+    packed = [pack(peer) for peer in peers]
+    four, six = (b"".join(entry for entry in packed if len(entry) == n) for n in (IPV4_BYTES, IPV6_BYTES))
+    return four, six
+
+
+def entries(data: bytes, size: int) -> list[Address | None]:
+    """One item for every `size` bytes, None for port 0, so that a list beside this one keeps its places.
+
+    Raises RemoteProtocolError for a length that is no multiple of `size`.
+    """
+    if len(data) % size:
+        raise RemoteProtocolError(f"compact peers of {len(data)} bytes, not a multiple of {size}")
+    return [_entry(data[at : at + size]) for at in range(0, len(data), size)]
 
 
 def decode_ipv4(data: bytes) -> list[Address]:
     """Read `peers`; port 0 is left out. Raises RemoteProtocolError for a length that is no multiple of 6."""
-    return _decode(data, IPV4_BYTES)
+    return [peer for peer in entries(data, IPV4_BYTES) if peer]
 
 
 def decode_ipv6(data: bytes) -> list[Address]:
     """Read `peers6`; port 0 is left out. Raises RemoteProtocolError for a length that is no multiple of 18."""
-    return _decode(data, IPV6_BYTES)
+    return [peer for peer in entries(data, IPV6_BYTES) if peer]
 
 
-def _decode(data: bytes, size: int) -> list[Address]:
-    if len(data) % size:
-        raise RemoteProtocolError(f"compact peers of {len(data)} bytes, not a multiple of {size}")
-    entries = (data[at : at + size] for at in range(0, len(data), size))
-    pairs = ((ipaddress.ip_address(entry[:-2]), int.from_bytes(entry[-2:], "big")) for entry in entries)
-    return [Address.of(str(ip), port) for ip, port in pairs if port]
+def _entry(packed: bytes) -> Address | None:
+    port = int.from_bytes(packed[-2:], "big")
+    return Address.of(str(ipaddress.ip_address(packed[:-2])), port) if port else None

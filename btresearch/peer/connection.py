@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from btresearch.peer import extension, handshake, wire
@@ -11,7 +11,9 @@ from btresearch.peer.bounds import check_block, check_index, text_of
 from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.events import Dropped, Event, ExtensionMessage
 from btresearch.peer.extension import ExtensionHandshake
-from btresearch.peer.handshake import EXTENDED_BIT, FAST_BIT, HANDSHAKE_BYTES, Handshake
+from btresearch.peer.fast import FastPieces
+from btresearch.peer.handshake import EXTENDED_BIT, FAST_BIT, HANDSHAKE_BYTES, V2_BIT, Handshake
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.layout import Block, Layout
 from btresearch.peer.ledger import Ledger
 from btresearch.peer.messages import (
@@ -53,6 +55,8 @@ class PeerConnection:
     - A responder that serves several torrents passes infohash=None, reads the Handshake event, then calls
       `bind(infohash, layout)` and `handshake()`.
     - `extensions` are the names and ids under which this side wants extension messages (BEP 10).
+    - `infohash_v2` are the first 20 bytes of the same torrent's v2 infohash, if it has one: the peer may name
+      either, and a responder whose peer knows both answers with it (BEP 52).
     - After every `receive` and every command, write `data_to_send()`: some answers (rejects) are automatic.
 
     Read-only for the caller: `remote` (the peer's Handshake), `am_choking`, `am_interested`,
@@ -66,6 +70,7 @@ class PeerConnection:
         initiator: bool,
         peer_id: bytes,
         infohash: bytes | None,
+        infohash_v2: bytes | None = None,
         layout: Layout | None = None,
         extensions: Mapping[bytes, int] | None = None,
         fast: bool = True,
@@ -79,13 +84,17 @@ class PeerConnection:
         self.am_interested = self.peer_interested = False
         self.peer_requests: dict[Block, None] = {}
         self.peer_extensions: dict[bytes, int] = {}
-        self._reserved = (EXTENDED_BIT if extensions is not None else 0) | (FAST_BIT if fast else 0)
+        self._infohash_v2 = infohash_v2
+        self._reserved = (
+            (EXTENDED_BIT if extensions is not None else 0)
+            | (FAST_BIT if fast else 0)
+            | (V2_BIT if infohash_v2 is not None else 0)
+        )
         self._extensions = {number: name for name, number in (extensions or {}).items()}
         self._ledger = Ledger()
-        self._offered = PieceSet(0)
+        self._offered, self._told = PieceSet(0), False
         self._remote_pieces = RemotePieces()
-        self._fast_from_peer: set[int] = set()
-        self._fast_to_peer: set[int] = set()
+        self._fast = FastPieces()
         self._local_phase = self._remote_phase = Phase.HANDSHAKE
         self._head = bytearray()
         self._framer = wire.Framer()
@@ -114,6 +123,12 @@ class PeerConnection:
         return self.remote is not None and self.remote.extended and bool(self._reserved & EXTENDED_BIT)
 
     @property
+    def v2(self) -> bool:
+        """Whether one end named the v2 infohash: hashes may be asked for (BEP 52)."""
+        named = (self.infohash, None if self.remote is None else self.remote.infohash)
+        return self.remote is not None and self._infohash_v2 is not None and self._infohash_v2 in named
+
+    @property
     def peer_pieces(self) -> PieceSet | None:
         """What the peer has; None until the layout is known."""
         return self._remote_pieces.known
@@ -125,8 +140,8 @@ class PeerConnection:
 
     @property
     def allowed_while_choked(self) -> frozenset[int]:
-        """Pieces that the peer serves even while it chokes (BEP 6)."""
-        return frozenset(self._fast_from_peer)
+        """Pieces that the peer serves even while it chokes (BEP 6), or that it is expected to."""
+        return self._fast.open_to_us
 
     def bind(self, infohash: bytes, layout: Layout | None) -> None:
         """Choose the torrent of a responder that was opened with infohash=None."""
@@ -189,7 +204,7 @@ class PeerConnection:
             return
         self._send(Choke())
         self.am_choking = True
-        for block in [block for block in self.peer_requests if block.index not in self._fast_to_peer]:
+        for block in [block for block in self.peer_requests if block.index not in self._fast.offered]:
             self._turn_away(block)
 
     def unchoke(self) -> None:
@@ -211,9 +226,16 @@ class PeerConnection:
             self.am_interested = False
 
     def pieces(self, have: PieceSet) -> None:
-        """Say once, first, what this side has: have_all or have_none with BEP 6, else a bitfield if any."""
+        """Say once, first, what this side has: have_all or have_none with BEP 6, else a bitfield if any.
+
+        After `early_bitfield` it says what is new since.
+        """
         if self.remote is None:
             raise LocalProtocolError("the peer's handshake tells how to say it, and has not come yet")
+        if self._told:
+            for index in [index for index in have if index not in self._offered]:
+                self.have(index)
+            return
         self._offered = have.copy()
         if self.fast and have.count == 0:
             self._send(HaveNone())
@@ -222,21 +244,24 @@ class PeerConnection:
         elif have.count:
             self._send(Bitfield(have.pack()))
 
+    def early_bitfield(self, have: PieceSet) -> None:
+        """Say what this side has before the peer has spoken, as a bitfield, which any peer understands."""
+        if have.count:
+            self._send(Bitfield(have.pack()))
+            self._offered, self._told = have.copy(), True
+
     def have(self, index: int) -> None:
         """Piece `index` has been checked and may be requested."""
         self._offered.add(index)
         self._send(Have(index))
 
-    def request(self, block: Block) -> None:
-        """Ask for a block that the peer has; while it chokes, only of `allowed_while_choked`."""
-        if self.peer_choking and block.index not in self._fast_from_peer:
-            raise LocalProtocolError(f"request for piece {block.index} while choked")
-        if block in self.requested:
-            raise LocalProtocolError(f"{block} was requested already")
-        if self.peer_pieces is None or block.index not in self.peer_pieces:
-            raise LocalProtocolError(f"the peer does not have piece {block.index}")
-        self._send(Request(*block))
-        self._ledger.add(block)
+    def request(self, *blocks: Block) -> None:
+        """Ask for blocks that the peer has; while it chokes, only of `allowed_while_choked`."""
+        self._allow(Request)
+        for block in blocks:
+            self._judge_request(block)
+            self._out.append(wire.request(*block))
+            self._ledger.add(block)
 
     def cancel(self, block: Block) -> None:
         """Take a request back; an answer that is on its way already still comes as a Piece event."""
@@ -265,7 +290,16 @@ class PeerConnection:
     def allowed_fast(self, index: int) -> None:
         """Serve piece `index` even while choking (BEP 6)."""
         self._send(AllowedFast(index))
-        self._fast_to_peer.add(index)
+        self._fast.offered.add(index)
+
+    def expect_fast(self, indices: Iterable[int]) -> None:
+        """Ask for these pieces even while choked, before the peer allows it: it is expected to (BEP 6)."""
+        if self.fast:
+            self._fast.expect(indices)
+
+    def hashes(self, message: HashRequest | Hashes | HashReject) -> None:
+        """Ask for hashes of a file's tree, answer, or refuse (BEP 52)."""
+        self._send(message)
 
     def extended_handshake(self, fields: Mapping[bytes, Encodable]) -> None:
         """Send the BEP 10 handshake; `extension.handshake_fields` builds its dictionary."""
@@ -281,11 +315,25 @@ class PeerConnection:
     # --- the way out
 
     def _send(self, message: Message) -> None:
-        kind = type(message)
-        if reason := violation(self._local_phase, kind, fast=self.fast, extended=self.extended):
+        self._allow(type(message))
+        self._out.append(wire.encode(message))
+
+    def _allow(self, kind: type) -> None:
+        if reason := violation(self._local_phase, kind, self._speaks):
             raise LocalProtocolError(reason)
         self._local_phase = RULES[kind].after or self._local_phase
-        self._out.append(wire.encode(message))
+
+    def _speaks(self, name: str) -> bool:
+        return {"fast": self.fast, "extended": self.extended, "v2": self.v2}[name]
+
+    def _judge_request(self, block: Block) -> None:
+        index, pieces = block.index, self._remote_pieces.known
+        if self.peer_choking and index not in self._fast.open_to_us:
+            raise LocalProtocolError(f"request for piece {index} while choked")
+        if block in self._ledger.waiting:
+            raise LocalProtocolError(f"{block} was requested already")
+        if pieces is None or index not in pieces:
+            raise LocalProtocolError(f"the peer does not have piece {index}")
 
     def _turn_away(self, block: Block) -> None:
         self.peer_requests.pop(block, None)
@@ -306,13 +354,19 @@ class PeerConnection:
         return view[len(taken) :]
 
     def _judge_handshake(self, remote: Handshake) -> None:
-        if self.infohash is not None and remote.infohash != self.infohash:
+        if self.infohash is not None and remote.infohash not in (self.infohash, self._infohash_v2):
             raise RemoteProtocolError("handshake for another torrent")
+        if self._local_phase is Phase.HANDSHAKE and self.infohash is not None:
+            self.infohash = self._infohash_v2 if self._upgrades(remote) else remote.infohash
         if remote.peer_id == self.peer_id:
             raise RemoteProtocolError("connected to self: the peer_id is the own one")
 
+    def _upgrades(self, remote: Handshake) -> bool:
+        """BEP 52: a peer that named the v1 infohash and set the bit may be answered with that of v2."""
+        return self._infohash_v2 is not None and remote.v2
+
     def _judge(self, kind: type) -> None:
-        if reason := violation(self._remote_phase, kind, fast=self.fast, extended=self.extended):
+        if reason := violation(self._remote_phase, kind, self._speaks):
             raise RemoteProtocolError(reason)
         self._remote_phase = RULES[kind].after or self._remote_phase
 
@@ -360,9 +414,12 @@ class PeerConnection:
         check_block(self.layout, block)
         if block in self.peer_requests:
             return
-        choked = self.am_choking and block.index not in self._fast_to_peer
-        # a request may have crossed a choke on its way: that is nobody's fault
-        if choked or len(self.peer_requests) >= MAX_PEER_REQUESTS or self.layout is None:
+        # a request may have crossed a choke on its way, or be a guess at the set: that is nobody's fault
+        if (
+            len(self.peer_requests) >= MAX_PEER_REQUESTS
+            or self.layout is None
+            or (self.am_choking and not self._fast.admit(block))
+        ):
             self._turn_away(block)
         elif block.index not in self._offered:
             raise RemoteProtocolError(f"request for a piece that was not offered: {text_of(block)}")
@@ -380,6 +437,8 @@ class PeerConnection:
         waited = self._ledger.settle(message.block)
         if waited is None:
             raise RemoteProtocolError(f"reject of what was not requested: {text_of(message.block)}")
+        if self.peer_choking:
+            self._fast.refused(message.index)
         if waited:
             events.append(message)
 
@@ -389,8 +448,7 @@ class PeerConnection:
 
     def _on_allowed_fast(self, message: AllowedFast, events: list[Event]) -> None:
         check_index(self.layout, message.index)
-        if len(self._fast_from_peer) < MAX_PEER_REQUESTS:
-            self._fast_from_peer.add(message.index)
+        if self._fast.grant(message.index):
             events.append(message)
 
     def _on_extended(self, message: Extended, events: list[Event]) -> None:
@@ -423,4 +481,7 @@ class PeerConnection:
         Reject: _on_reject,
         AllowedFast: _on_allowed_fast,
         Extended: _on_extended,
+        HashRequest: _on_plain,
+        Hashes: _on_plain,
+        HashReject: _on_plain,
     }

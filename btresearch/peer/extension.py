@@ -30,6 +30,17 @@ class ExtensionHandshake:
     request_queue: int | None = None
     fields: Mapping[bytes, Value] = field(default_factory=dict, repr=False, hash=False)
 
+    @property
+    def tls(self) -> bool:
+        """Whether the peer says that it speaks btls on its listening port (key `tls` = 1)."""
+        return self.fields.get(b"tls") == 1
+
+    @property
+    def port(self) -> int | None:
+        """The peer's listening port (key `p`); None if absent or senseless."""
+        port = self.fields.get(b"p")
+        return port if isinstance(port, int) and 0 < port < 65536 else None
+
 
 def handshake_fields(
     ids: Mapping[bytes, int],
@@ -39,11 +50,13 @@ def handshake_fields(
     client: str | None = None,
     peer_address: bytes | None = None,
     tls: bool = False,
+    port: int | None = None,
 ) -> dict[bytes, Encodable]:
     """The dictionary to send. `peer_address`: the peer's packed IP address, for its `yourip`.
 
     Over btls leave `client` and `peer_address` out: there the handshake carries none of v, yourip, ipv4
-    and ipv6, so nothing in it tells the two ends apart. `tls` announces btls (key `tls` = 1).
+    and ipv6, so nothing in it tells the two ends apart. `tls` announces btls (key `tls` = 1) on the listening port,
+    `port` (key `p`).
     """
     fields: dict[bytes, Encodable] = {b"m": dict(ids), b"reqq": request_queue}
     if metadata_size is not None:
@@ -54,6 +67,8 @@ def handshake_fields(
         fields[b"yourip"] = peer_address
     if tls:
         fields[b"tls"] = 1
+    if port is not None:
+        fields[b"p"] = port
     return fields
 
 

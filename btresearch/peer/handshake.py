@@ -15,6 +15,8 @@ EXTENDED_BIT = 1 << 20
 """BEP 10: bit 20 counted from the right of the 64 reserved bits."""
 FAST_BIT = 1 << 2
 """BEP 6: the third least significant bit of the last reserved byte."""
+V2_BIT = 1 << 4
+"""BEP 52: the fourth most significant bit of the last byte; the sender of a v1 infohash knows its v2 one."""
 DHT_BIT = 1 << 0
 """BEP 5: the last bit. Never set here; there is no DHT node to name."""
 
@@ -36,6 +38,11 @@ class Handshake:
     def extended(self) -> bool:
         """Whether the sender speaks BEP 10."""
         return bool(self.reserved & EXTENDED_BIT)
+
+    @property
+    def v2(self) -> bool:
+        """Whether the sender would have the connection upgraded to BEP 52."""
+        return bool(self.reserved & V2_BIT)
 
     def encode(self) -> bytes:
         """The 68 bytes on the wire."""

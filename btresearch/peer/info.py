@@ -1,13 +1,17 @@
-"""The info dictionary of BEP 3: every field judged, every file name safe."""
+"""The info dictionary of BEP 3 and 52: every field judged, every file name safe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from btresearch.errors import InputError
+from btresearch.errors import InputError, printable
 from btresearch.peer import bencode, filenames
+from btresearch.peer.alignment import aligned, joined
 from btresearch.peer.bencode import Document, Value
+from btresearch.peer.file_tree import read_tree
+from btresearch.peer.layout import BLOCK_BYTES, File, Layout
+from btresearch.peer.tls_info import TlsInfo
 
 MAX_INFO_BYTES = 16 * 1024 * 1024
 """Of an info dictionary, from a file or from a peer; 800,000 pieces fit."""
@@ -16,32 +20,21 @@ MAX_PIECE_LENGTH_BYTES = 1 << 27
 MAX_TOTAL_BYTES = 1 << 50
 MAX_WARNINGS = 20
 HASH_BYTES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file: `path` is relative and safe to join, `offset_bytes` its place in the torrent's content.
-
-    `padding` (BEP 47): the content is zeros that only fill up a piece; nobody stores it.
-    """
-
-    path: tuple[str, ...]
-    length_bytes: int
-    offset_bytes: int
-    padding: bool = False
+MAX_PIECES = MAX_INFO_BYTES // HASH_BYTES
+"""More SHA-1 hashes do not fit; a v2 dictionary does not hold its hashes and could claim any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What an info dictionary says, see Torrent."""
+    """What an info dictionary says, see Torrent. `v2` holds for BEP 52, hybrids included."""
 
     name: str
     piece_length_bytes: int
     pieces: bytes
     files: tuple[File, ...]
     private: bool
-    tls: Mapping[bytes, Value] | None
-    tls_bytes: bytes | None
+    tls_info: TlsInfo | None
+    v2: bool
     warnings: tuple[str, ...]
 
 
@@ -59,29 +52,53 @@ class _InfoReader:
         if not isinstance(self._document.value, dict):
             raise InputError(source, "an info dictionary", offset=base)
         self._fields: dict[bytes, Value] = self._document.value
+        self._symlinks: list[str] = []
 
     def read(self) -> Info:
-        self._refuse_v2_only()
+        v2 = self._is_v2()
         name = self._name()
-        files = tuple(self._files(name))
-        self._judge_paths(files)
         piece_length_bytes = self._integer(b"piece length", 1, MAX_PIECE_LENGTH_BYTES)
-        pieces = self._pieces(files, piece_length_bytes)
-        tls = self._fields.get(b"tls")
+        v1_files = tuple(self._v1_files(name)) if not v2 or b"pieces" in self._fields else ()
+        files = self._v2_files(name, piece_length_bytes, v1_files) if v2 else v1_files
+        self._judge_paths(files)
         return Info(
             name=name,
             piece_length_bytes=piece_length_bytes,
-            pieces=pieces,
+            pieces=self._pieces(files, piece_length_bytes) if v1_files else b"",
             files=files,
             private=self._fields.get(b"private") == 1,
-            tls=tls if isinstance(tls, dict) else None,
-            tls_bytes=self._raw(b"tls") if isinstance(tls, dict) else None,
+            tls_info=self._tls(),
+            v2=v2,
             warnings=tuple(self._warnings(files))[:MAX_WARNINGS],
         )
 
-    def _refuse_v2_only(self) -> None:
-        if self._fields.get(b"meta version") == 2 and b"pieces" not in self._fields:
-            raise self._error(b"meta version", "a torrent with v1 pieces (this one is BEP 52 only)")
+    def _is_v2(self) -> bool:
+        """BEP 52: judge this first, so that a newer version is called that and nothing else."""
+        version = self._fields.get(b"meta version")
+        if version not in (None, 2):
+            raise self._error(b"meta version", f"version 2, or none of BEP 3, not {version!r:.40}")
+        return version == 2
+
+    def _v2_files(self, name: str, piece_length_bytes: int, v1_files: Sequence[File]) -> tuple[File, ...]:
+        if piece_length_bytes < BLOCK_BYTES or piece_length_bytes & (piece_length_bytes - 1):
+            raise self._error(
+                b"piece length", f"a power of two from {BLOCK_BYTES} (BEP 52), not {piece_length_bytes}"
+            )
+
+        def refuse(expected: str) -> InputError:
+            return self._error(b"file tree", expected)
+
+        leaves = read_tree(self._fields.get(b"file tree"), refuse, MAX_TOTAL_BYTES)
+        self._symlinks = ["/".join(leaf.path) for leaf in leaves if leaf.symlink]
+        files = tuple(aligned(leaves, name, piece_length_bytes))
+        for file in files:
+            if reason := filenames.unsafe_path(file.path):
+                raise refuse(reason)
+        if any(file.length_bytes for file in files):
+            count = Layout.aligned(piece_length_bytes, files).piece_count
+            if count > MAX_PIECES:
+                raise refuse(f"at most {MAX_PIECES} pieces, not {count}")
+        return tuple(joined(v1_files, files, piece_length_bytes, refuse)) if v1_files else files
 
     def _name(self) -> str:
         name = self._text(self._fields.get(b"name.utf-8", self._fields.get(b"name")), b"name")
@@ -89,7 +106,7 @@ class _InfoReader:
             raise self._error(b"name", reason)
         return name
 
-    def _files(self, name: str) -> Iterator[File]:
+    def _v1_files(self, name: str) -> Iterator[File]:
         if (b"files" in self._fields) == (b"length" in self._fields):
             raise self._error(b"files", "either length or files")
         if b"length" in self._fields:
@@ -124,7 +141,7 @@ class _InfoReader:
             raise self._error(b"files", reason)
         total_bytes = sum(file.length_bytes for file in files)
         if not 0 < total_bytes <= MAX_TOTAL_BYTES:
-            field = b"files" if b"files" in self._fields else b"length"
+            field = next((key for key in (b"files", b"length") if key in self._fields), b"file tree")
             raise self._error(field, f"1 to {MAX_TOTAL_BYTES} bytes of content, not {total_bytes}")
 
     def _pieces(self, files: tuple[File, ...], piece_length_bytes: int) -> bytes:
@@ -136,14 +153,18 @@ class _InfoReader:
         return pieces
 
     def _warnings(self, files: tuple[File, ...]) -> Iterator[str]:
-        if self._fields.get(b"meta version") == 2:
-            yield "hybrid torrent: its v1 half is used"
+        yield from (f"{printable(path, 60)} is a symbolic link: none is made" for path in self._symlinks)
         yield from (f"key out of order at byte {self._base + at}" for at in self._document.unsorted_at[:3])
         stored = [file.path for file in files if not file.padding]
         if clash := filenames.case_collision(stored):
             yield clash
         parts = dict.fromkeys(part for path in stored for part in path)
         yield from (text for part in parts if (text := filenames.remark(part)))
+
+    def _tls(self) -> TlsInfo | None:
+        if b"tls" not in self._fields:
+            return None
+        return TlsInfo.parse(self._fields[b"tls"], self._raw(b"tls"), f"{self._source}: info")
 
     def _integer(self, key: bytes, low: int, high: int) -> int:
         value = self._fields.get(key)

@@ -1,4 +1,4 @@
-"""The peer wire messages of BEP 3, BEP 6 (fast) and BEP 10 (extended), one frozen dataclass each.
+"""The peer wire messages of BEP 3, BEP 6 (fast), BEP 10 (extended) and BEP 52, one frozen dataclass each.
 
 They are what `PeerConnection.receive` returns as events.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.layout import Block
 
 
@@ -171,4 +172,7 @@ Message = (
     | Reject
     | AllowedFast
     | Extended
+    | HashRequest
+    | Hashes
+    | HashReject
 )

@@ -19,6 +19,7 @@ MAX_SIZES = 4
 PIPELINE = 4
 """Requests open at one peer."""
 REQUEST, DATA, REJECT = 0, 1, 2
+_SHA1_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,13 @@ def answer(info_bytes: bytes | None, request: MetadataRequest) -> bytes:
     return encode(MetadataData(request.piece, len(info_bytes), data))
 
 
+def _hash_like(infohash: bytes, info_bytes: bytes) -> bytes:
+    """SHA-1 or SHA-256, whichever made `infohash`, told by its length."""
+    if len(infohash) == _SHA1_BYTES:
+        return hashlib.sha1(info_bytes, usedforsecurity=False).digest()
+    return hashlib.sha256(info_bytes).digest()
+
+
 def _piece_bytes(size_bytes: int, piece: int) -> int:
     return max(0, min(METADATA_PIECE_BYTES, size_bytes - piece * METADATA_PIECE_BYTES))
 
@@ -120,14 +128,16 @@ class _Source:
 
 
 class MetadataFetch:
-    """Collects the info dictionary from several peers until its SHA-1 is the infohash.
+    """Collects the info dictionary from several peers until it has the infohash, of v1 or of v2 (BEP 52).
+
+    Where both are given, both must hold.
 
     Peers that give the same size share the work. If what they made together has the wrong hash, each of
     them goes on alone, so that a liar fails alone.
     """
 
-    def __init__(self, infohash: bytes) -> None:
-        self._infohash = infohash
+    def __init__(self, *infohashes: bytes) -> None:
+        self._infohashes = infohashes
         self._sources: dict[Hashable, _Source] = {}
         self._shared: dict[int, _Attempt] = {}
         self._spoilt: set[int] = set()
@@ -184,7 +194,7 @@ class MetadataFetch:
         if len(attempt.pieces) < attempt.count:
             return None
         info_bytes = b"".join(attempt.pieces[piece] for piece in range(attempt.count))
-        if hashlib.sha1(info_bytes, usedforsecurity=False).digest() == self._infohash:
+        if all(_hash_like(infohash, info_bytes) == infohash for infohash in self._infohashes):
             return info_bytes
         self._spoil(peer, attempt)
         return None

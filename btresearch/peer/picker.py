@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 
 from btresearch.peer.availability import Availability
@@ -28,6 +28,9 @@ class Receipt:
     new: bool
     piece_complete: bool = False
     cancel: tuple[Hashable, ...] = ()
+
+
+_DUPLICATE, _KEPT = Receipt(new=False), Receipt(new=True)
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class Picker:
         self._peers: dict[Hashable, _Peer] = {}
         self._started: dict[int, _Started] = {}
         self._unfinished: dict[int, _Started] = {}  # those of _started with free blocks
-        self._asked: dict[Block, list[Hashable]] = {}
+        self._asked: dict[Block, tuple[Hashable, ...]] = {}
         self._suspects: set[Hashable] = set()
         self._alone: set[int] = set()  # pieces that failed, to be fetched from one peer
 
@@ -77,6 +80,11 @@ class Picker:
     def endgame(self) -> bool:
         """Whether every block that is missing has been asked for."""
         return bool(self._asked) and not self._unfinished and not self._available.open_count
+
+    @property
+    def started(self) -> Collection[int]:
+        """Pieces of which blocks were asked for or have come, and that have neither passed nor failed."""
+        return self._started.keys()
 
     def add_peer(self, peer: Hashable, pieces: PieceSet) -> None:
         """A peer and what it has (copied here); call again when a bitfield comes."""
@@ -125,8 +133,9 @@ class Picker:
             self._take(index, count, blocks)
         if not blocks and count > 0 and len(self._peers) > 1 and self.endgame:
             blocks = self._take_over(peer, pieces, min(count, ENDGAME_BLOCKS))
+        alone = (peer,)
         for block in blocks:
-            self._asked.setdefault(block, []).append(peer)
+            self._asked[block] = self._asked.get(block, ()) + alone
             record.asked[block] = None
         return blocks
 
@@ -145,12 +154,14 @@ class Picker:
         others = self._asked.pop(block, ())
         started, number = self._started.get(block.index), block.begin // BLOCK_BYTES
         if started is None or number in started.got:
-            return Receipt(new=False)
+            return _DUPLICATE
         if not others and number in started.free:
             self._unfree(block.index, started, number)
         started.got.add(number)
         started.senders.add(peer)
         started.missing -= 1
+        if started.missing and others == (peer,):  # nearly always
+            return _KEPT
         cancel = tuple(other for other in others if other != peer)
         for other in cancel:
             self._peers[other].asked.pop(block, None)
@@ -216,8 +227,8 @@ class Picker:
 
     def _take(self, index: int, count: int, blocks: list[Block]) -> None:
         started = self._started[index]
-        while started.free and len(blocks) < count:
-            blocks.append(self.layout.block(index, started.free.pop()))
+        room = min(count - len(blocks), len(started.free))
+        blocks += self.layout.blocks(index, [started.free.pop() for _ in range(room)])
         if not started.free:
             del self._unfinished[index]
 
@@ -242,7 +253,7 @@ class Picker:
         peers = self._asked.get(block)
         if peers is None or peer not in peers:
             return
-        peers.remove(peer)
+        peers = self._asked[block] = tuple(other for other in peers if other != peer)
         started = self._started.get(block.index)
         if started is not None and started.owner == peer:
             started.owner = None  # another may finish it: a stalled owner must not stall the torrent

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from btresearch.peer.errors import RemoteProtocolError
-from btresearch.peer.info import HASH_BYTES, MAX_INFO_BYTES
+from btresearch.peer.info import MAX_PIECES
 from btresearch.peer.pieces import PieceSet
-
-MAX_PIECES = MAX_INFO_BYTES // HASH_BYTES
-"""More hashes than this do not fit into an info dictionary."""
 
 
 class RemotePieces:

@@ -39,13 +39,13 @@ class Requester:
             self._heard_ns = now_ns  # the minute until "snubbed" begins with the first open request
         self.open += count
 
-    def received(self, now_ns: int, length_bytes: int) -> None:
-        """A block came."""
-        self.open = max(0, self.open - 1)
+    def received(self, now_ns: int, length_bytes: int, count: int = 1) -> None:
+        """`count` blocks came, of `length_bytes` together."""
+        self.open = max(0, self.open - count)
         self._heard_ns = now_ns
         self._period_bytes += length_bytes
         if self._slow_start:
-            self.depth = min(self._limit, self.depth + 1)
+            self.depth = min(self._limit, self.depth + count)
         if now_ns - self._evaluated_ns >= EVALUATE_NS:
             self._evaluate(now_ns)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.messages import (
     AllowedFast,
     Bitfield,
@@ -36,13 +38,13 @@ class Phase(Enum):
 class Rule(NamedTuple):
     """Phases in which a message may be sent, the phase after it, and the extension that both must speak."""
 
-    phases: frozenset[Phase]
+    phases: tuple[Phase, ...]
     after: Phase | None = None
     needs: str | None = None
 
 
-_ANY = frozenset({Phase.FIRST, Phase.OPEN})
-_FIRST = frozenset({Phase.FIRST})
+_ANY = (Phase.FIRST, Phase.OPEN)
+_FIRST = (Phase.FIRST,)
 
 RULES: dict[type, Rule] = {
     # say nothing about pieces and may come at any time; real clients put the BEP 10 handshake first
@@ -63,15 +65,19 @@ RULES: dict[type, Rule] = {
     Suggest: Rule(_ANY, Phase.OPEN, "fast"),
     Reject: Rule(_ANY, Phase.OPEN, "fast"),
     AllowedFast: Rule(_ANY, Phase.OPEN, "fast"),
+    # BEP 52: about the metadata, whatever is choked
+    HashRequest: Rule(_ANY, needs="v2"),
+    Hashes: Rule(_ANY, needs="v2"),
+    HashReject: Rule(_ANY, needs="v2"),
 }
 
 
-def violation(phase: Phase, kind: type, *, fast: bool, extended: bool) -> str | None:
-    """Why a message of `kind` is not legal in `phase`, or None."""
+def violation(phase: Phase, kind: type, speaks: Callable[[str], bool]) -> str | None:
+    """Why a message of `kind` is not legal in `phase`, or None; `speaks` tells whether both ends have an extension."""
     rule = RULES[kind]
     if phase not in rule.phases:
         return f"{kind.__name__} is not legal {phase.value}" if phase is not Phase.OPEN else _late(kind)
-    if (rule.needs == "fast" and not fast) or (rule.needs == "extended" and not extended):
+    if rule.needs is not None and not speaks(rule.needs):
         return f"{kind.__name__} without the {rule.needs} extension at both ends"
     return None
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from btresearch.peer import hashes
 from btresearch.peer.errors import RemoteProtocolError
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.messages import (
     AllowedFast,
     Bitfield,
@@ -53,18 +55,27 @@ def encode(message: Message) -> bytes:
     match message:
         case KeepAlive():
             return bytes(4)
-        case Request(index, begin, length) | Cancel(index, begin, length) | Reject(index, begin, length):
+        case Cancel(index, begin, length) | Reject(index, begin, length):
             return _RANGE.pack(13, message.id, index, begin, length)
         case Have(index) | Suggest(index) | AllowedFast(index):
             return _INDEX.pack(5, message.id, index)
+        case Request(index, begin, length):
+            return request(index, begin, length)
         case Piece(index, begin, block):
             return piece_header(index, begin, len(block)) + block
         case Bitfield(bits):
             return struct.pack(">IB", 1 + len(bits), message.id) + bits
         case Extended(extension, payload):
             return struct.pack(">IBB", 2 + len(payload), message.id, extension) + payload
+        case HashRequest() | Hashes() | HashReject():
+            return hashes.encode(message)
         case _:
             return struct.pack(">IB", 1, message.id)
+
+
+def request(index: int, begin: int, length: int) -> bytes:
+    """The bytes of a request, of which one goes out for every block."""
+    return _RANGE.pack(13, Request.id, index, begin, length)
 
 
 def piece_header(index: int, begin: int, length: int) -> bytes:
@@ -81,7 +92,7 @@ def decode(body: memoryview) -> Message | None:
         return KeepAlive()
     pull = _PULL.get(body[0])
     if pull is None:
-        raise RemoteProtocolError(f"message id {body[0]} is not one of BEP 3, 6 or 10")
+        raise RemoteProtocolError(f"message id {body[0]} is not one of BEP 3, 6, 10 or 52")
     return pull(body)
 
 
@@ -215,4 +226,7 @@ _PULL: dict[int, Callable[[memoryview], Message | None]] = {
     Piece.id: _pull_block,
     PORT_ID: _drop_port,
     Extended.id: _pull_extended,
+    HashRequest.id: hashes.pull_request,
+    Hashes.id: hashes.pull_hashes,
+    HashReject.id: hashes.pull_reject,
 }

@@ -1,4 +1,26 @@
-"""Active probing of own hosts; it acts, so it is no detector and has a package of its own.
+"""Active probing of own hosts: what a stranger sees of a port, and what tells two ports apart.
 
-Nothing is here yet: the probe suite belongs to the full protocol (see docs/protocol.md, G5).
+`await run(address)` visits one host with the suite; `compare(ours, theirs)` sets two reports against each other.
 """
+
+from __future__ import annotations
+
+from btresearch.probe.cable import ProbeError
+from btresearch.probe.hosts import own
+from btresearch.probe.observation import Observation
+from btresearch.probe.report import Comparison, Report, compare
+from btresearch.probe.suite import QUICK, SUITE, run
+from btresearch.probe.visit import Probe
+
+__all__ = [
+    "QUICK",
+    "SUITE",
+    "Comparison",
+    "Observation",
+    "Probe",
+    "ProbeError",
+    "Report",
+    "compare",
+    "own",
+    "run",
+]

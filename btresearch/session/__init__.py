@@ -12,15 +12,19 @@ from __future__ import annotations
 from btresearch.peer.address import Address
 from btresearch.session.errors import StorageError, TrackerError
 from btresearch.session.link import Tap
+from btresearch.session.membership import Access, Membership
+from btresearch.session.policy import DEFAULT_TRANSPORTS, SHAPES, TLS_POLICIES, Policy
 from btresearch.session.tracker_server import TrackerServer
 from btresearch.session.transfer import GetResult, Progress, SeedResult, get, seed
-from btresearch.session.wires import DEFAULT_TRANSPORTS, SHAPES, Policy
 
 __all__ = [
     "DEFAULT_TRANSPORTS",
     "SHAPES",
+    "TLS_POLICIES",
+    "Access",
     "Address",
     "GetResult",
+    "Membership",
     "Policy",
     "Progress",
     "SeedResult",

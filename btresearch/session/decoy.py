@@ -1,126 +1,131 @@
-"""What a stranger sees on our port: a small HTTP/1.1 server that answers like an empty nginx.
+"""What a stranger sees on our port: a web server that answers as a stock nginx with an empty site does.
 
-Sans-IO, so that a TLS responder can hand it the bytes of a connection that proved nothing. Statuses, header
-order and page texts are what nginx 1.22.1 with `server_tokens off` and an empty root answered when asked
-over TLS and, for `tls=False`, with plain bytes on its TLS port.
+Sans-IO, so that a TLS responder can hand it the bytes of a connection that proved nothing. It answers as nginx
+1.22.1 of Debian 12 does, over TLS and, for `tls=False`, to plain bytes on its TLS port; `btresearch probe` compares
+the two. The site is empty on purpose: a page of our own would name every one of our hosts.
 """
 
 from __future__ import annotations
 
-import re
-from email.utils import formatdate
+from typing import Literal
 
-MAX_HEAD_BYTES = 32 * 1024  # nginx: large_client_header_buffers 4 8k
+from btresearch.session.decoy_body import Body
+from btresearch.session.decoy_pages import (
+    PLAIN_ON_TLS,
+    accepts_gzip,
+    page,
+    response,
+    wants_padding,
+)
+from btresearch.session.decoy_request import BAD, Fault, Request, RequestReader
+
 MAX_BODY_BYTES = 1 << 20  # nginx: client_max_body_size 1m
 MAX_REQUESTS = 1000  # nginx: keepalive_requests 1000
 
-_REQUEST = re.compile(rb"([A-Z_-]{1,32}) ([!-~]{1,8192}) HTTP/(\d)\.(\d{1,3})\Z")
-_OLD_REQUEST = re.compile(rb"GET [!-~]{1,8192}\Z")
-_METHOD_START = re.compile(rb"[A-Z_-]{1,32}(?: .*)?\Z", re.DOTALL)
-_FOUND_NOTHING = {b"GET", b"HEAD", b"POST"}
-_TOO_LARGE = "Request Header Or Cookie Too Large"
-_PLAIN = "The plain HTTP request was sent to HTTPS port"
+Phase = Literal["head", "keepalive", "body"]
+PHASE_LIMIT_S: dict[Phase, float] = {"head": 60.0, "keepalive": 75.0, "body": 5.0}
+"""nginx: client_header_timeout (the whole head), keepalive_timeout, lingering_timeout (a silence)."""
 
-
-def _page(status: str, detail: str = "") -> bytes:
-    title = f"{status[:3]} {detail}" if detail else status
-    shown = f"<center>{detail}</center>\r\n" if detail else ""
-    return (
-        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{status}</h1></center>\r\n"
-        f"{shown}<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
-    ).encode()
-
-
-def _response(status: str, body: bytes, *, now_s: float, keep_alive: bool, head_only: bool = False) -> bytes:
-    head = (
-        f"HTTP/1.1 {status}\r\nServer: nginx\r\nDate: {formatdate(now_s, usegmt=True)}\r\n"
-        f"Content-Type: text/html\r\nContent-Length: {len(body)}\r\n"
-        f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
-    )
-    return head.encode() + (b"" if head_only else body)
+# 413 is among them: nginx reads no more of a body that it does not want
+_CLOSING = frozenset({"400", "413", "414", "500", "501"})
+_STATIC = frozenset({b"GET", b"HEAD", b"POST"})
 
 
 class Decoy:
-    """One connection's web server: every path is 404, every malformed request 400.
+    """One connection's web server.
 
-    `tls=False` is a connection that sent plain bytes to the TLS port: 400 and goodbye, whatever it asks.
+    `closed`: hang up after sending what was returned; with `lingers` nginx goes on reading for a while, so that
+    what the visitor still sends meets no reset; `silent`: without close_notify. `phase` says which of
+    `PHASE_LIMIT_S` runs.
     """
 
     def __init__(self, *, tls: bool = True) -> None:
-        self.closed = False
+        self.closed = self.lingers = self.silent = False
+        self.phase: Phase = "head"
         self._tls = tls
-        self._buffer = bytearray()
-        self._body_bytes = 0
+        self._reader = RequestReader()
+        self._body = Body(0)
+        self._keeps = True
         self._requests = 0
 
     def receive(self, data: bytes, *, now_s: float) -> bytes:
-        """Bytes to answer with; once `closed` is set the caller hangs up after sending them."""
-        answer = bytearray()
-        self._buffer += data
-        while not self.closed:
-            self._drop_body()
-            line, ended, _ = self._buffer.partition(b"\r\n")
-            if not line and not ended:
+        """Bytes to answer with."""
+        return b"".join(self.answers(data, now_s=now_s))
+
+    def answers(self, data: bytes, *, now_s: float) -> list[bytes]:
+        """The same, each in the record or segment of its own that nginx makes of it."""
+        made: list[bytes] = []
+        self._reader.rest += data
+        while not self.closed and self._may_begin():
+            found = self._reader.next()
+            if found is None:
                 break
-            if not line:  # nginx skips empty lines before a request
-                del self._buffer[:2]
-                continue
-            step = self._step(bytes(line), bool(ended), now_s)
-            if step is None:
-                break
-            answer += step
-        return bytes(answer)
+            made.append(self._refuse(found, now_s) if isinstance(found, Fault) else self._serve(found, now_s))
+        self._settle()
+        return made
 
-    def _drop_body(self) -> None:
-        dropped = min(self._body_bytes, len(self._buffer))
-        del self._buffer[:dropped]
-        self._body_bytes -= dropped
+    def _may_begin(self) -> bool:
+        """Whether the body of the request before is read: then another request may come, or the end."""
+        self._body.take(self._reader.rest)
+        if self._body.bad or (self._body.done and not self._keeps):
+            self.closed, self.silent = True, self._body.bad
+        return self._body.done and not self.closed
 
-    def _step(self, line: bytes, ended: bool, now_s: float) -> bytes | None:
-        """Judge what is buffered; None waits for more."""
-        if not _METHOD_START.match(line):
-            return self._hang_up("400 Bad Request", now_s)
-        if ended and _OLD_REQUEST.match(line):
-            self.closed = True
-            return _page("404 Not Found")
-        request = _REQUEST.match(line)
-        if ended and not request:
-            return self._hang_up("400 Bad Request", now_s)
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0 or request is None:
-            too_long = len(self._buffer) > MAX_HEAD_BYTES
-            return self._hang_up("400 Bad Request", now_s, _TOO_LARGE) if too_long else None
-        fields = bytes(self._buffer[: end + 2]).split(b"\r\n")[1:-1]
-        del self._buffer[: end + 4]
-        return self._respond(request, fields, now_s)
+    def _settle(self) -> None:
+        if not self._body.done:
+            self.phase = "body"
+        else:
+            self.phase = "keepalive" if self._requests and not self._reader.begun else "head"
+        self.lingers = self.closed and self._reader.begun
 
-    def _hang_up(self, status: str, now_s: float, detail: str = "") -> bytes:
+    def _refuse(self, fault: Fault, now_s: float) -> bytes:
         self.closed = True
-        return _response(status, _page(status, detail), now_s=now_s, keep_alive=False)
+        body = page(fault.status, fault.detail)
+        if fault.bare:
+            return body
+        return response(fault.status, body, now_s=now_s, keep_alive=False, head_only=fault.head_only)
 
-    def _respond(self, request: re.Match[bytes], fields: list[bytes], now_s: float) -> bytes:
-        method, minor = request[1], int(request[4])
-        headers = {
-            name.lower(): value.strip() for name, _, value in (field.partition(b":") for field in fields)
-        }
-        length = headers.get(b"content-length", b"0")
-        if request[3] != b"1":
-            return self._hang_up("505 HTTP Version Not Supported", now_s)
-        missing_host = minor >= 1 and b"host" not in headers
-        if missing_host or method == b"CONNECT" or not length.isdigit() or len(length) > 18:
-            return self._hang_up("400 Bad Request", now_s)
-        if not self._tls:
-            return self._hang_up("400 Bad Request", now_s, _PLAIN)
-        if method == b"TRACE":
-            return self._hang_up("405 Not Allowed", now_s)
-        if int(length) > MAX_BODY_BYTES:
-            return self._hang_up("413 Request Entity Too Large", now_s)
-        self._body_bytes = int(length)
-        return self._error_page(method, minor, headers.get(b"connection", b"").lower(), now_s)
-
-    def _error_page(self, method: bytes, minor: int, asked: bytes, now_s: float) -> bytes:
+    def _serve(self, request: Request, now_s: float) -> bytes:
         self._requests += 1
-        keep = asked != b"close" and (minor >= 1 or asked == b"keep-alive") and self._requests < MAX_REQUESTS
-        self.closed = not keep
-        status = "404 Not Found" if method in _FOUND_NOTHING else "405 Not Allowed"
-        return _response(status, _page(status), now_s=now_s, keep_alive=keep, head_only=method == b"HEAD")
+        status, detail = self._judge(request)
+        self._body = _body_of(request)
+        self._body.take(self._reader.rest)
+        self._keeps = _asks_to_keep(request) and self._requests < MAX_REQUESTS
+        self._keeps = self._keeps and status[:3] not in _CLOSING and not self._body.bad
+        self.closed = self._body.bad or (self._body.done and not self._keeps)
+        if request.old:
+            return page(status, detail)
+        return response(
+            status,
+            page(status, detail, padded=wants_padding(request.field(b"user-agent"))),
+            now_s=now_s,
+            keep_alive=self._keeps,
+            head_only=request.method == b"HEAD",
+            gzip=_may_gzip(request),
+        )
+
+    def _judge(self, request: Request) -> tuple[str, str]:
+        if not self._tls:
+            return BAD, PLAIN_ON_TLS
+        if int(request.field(b"content-length") or b"0") > MAX_BODY_BYTES:
+            return "413 Request Entity Too Large", ""
+        if request.path != b"/":
+            return "404 Not Found", ""
+        return ("403 Forbidden" if request.method in _STATIC else "405 Not Allowed"), ""
+
+
+def _body_of(request: Request) -> Body:
+    chunked = b"transfer-encoding" in request.fields
+    return Body(None if chunked else int(request.field(b"content-length") or b"0"))
+
+
+def _asks_to_keep(request: Request) -> bool:
+    asked = request.field(b"connection").lower()
+    if b"close" in asked or request.old:
+        return False
+    return request.minor >= 1 or b"keep-alive" in asked
+
+
+def _may_gzip(request: Request) -> bool:
+    accepted = accepts_gzip(request.field(b"accept-encoding"))
+    return accepted and request.minor >= 1 and b"via" not in request.fields

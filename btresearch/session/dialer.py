@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from btresearch.peer.address import Address
+from btresearch.peer.known import KnownPeer
 from btresearch.session.rates import NS_PER_S
 
 MAX_KNOWN = 2000
+MAX_PINS = 8192
 MAX_DIALLING = 20
 MAX_FAILURES = 6
 FIRST_BACKOFF_NS, MAX_BACKOFF_NS = NS_PER_S // 2, 60 * NS_PER_S
@@ -27,14 +30,29 @@ class Dialer:
 
     def __init__(self) -> None:
         self._known: dict[Address, _Entry] = {}
+        # Apart from the entries: whoever makes dials fail until an address is given up must not be rid of its pin.
+        self._pins: OrderedDict[Address, bytes] = OrderedDict()
 
-    def add(self, addresses: Iterable[Address], *, patient: bool = False) -> None:
-        """Learn addresses; those known already keep their history."""
-        for address in addresses:
-            if address in self._known:
-                self._known[address].patient |= patient
-            elif len(self._known) < MAX_KNOWN:
-                self._known[address] = _Entry(patient)
+    def add(self, peers: Iterable[KnownPeer], *, patient: bool = False) -> None:
+        """Learn peers; those known already keep their history, and the pin that was heard of last."""
+        for peer in peers:
+            entry = self._known.get(peer.address)
+            if entry is None and len(self._known) < MAX_KNOWN:
+                entry = self._known[peer.address] = _Entry(patient)
+            if entry is not None:
+                entry.patient |= patient
+            if peer.pin is not None:
+                self._pin(peer.address, peer.pin)
+
+    def pin(self, address: Address) -> bytes | None:
+        """SHA-256 of the SPKI that must answer there (level Full)."""
+        return self._pins.get(address)
+
+    def _pin(self, address: Address, pin: bytes) -> None:
+        self._pins[address] = pin
+        self._pins.move_to_end(address)
+        while len(self._pins) > MAX_PINS:
+            self._pins.popitem(last=False)
 
     def due(self, now_ns: int, room: int) -> list[Address]:
         """Up to `room` addresses to dial now; each is busy until `ended`."""
@@ -63,6 +81,12 @@ class Dialer:
         pause_ns = min(FIRST_BACKOFF_NS << min(entry.failures - 1, 10), MAX_BACKOFF_NS)
         entry.due_ns = now_ns + pause_ns
         return pause_ns
+
+    def postpone(self, address: Address, now_ns: int) -> None:
+        """There is a connection already, which the peer made: see again later."""
+        entry = self._known.get(address)
+        if entry is not None:
+            entry.busy, entry.due_ns = False, now_ns + MAX_BACKOFF_NS
 
     def discard(self, address: Address) -> None:
         """Never again: it is this very endpoint."""

@@ -8,26 +8,28 @@ two. Results come back in batches: one wake-up of the loop serves every job done
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+from btresearch.errors import BtresearchError, InputError
+from btresearch.peer.piece_hash import PieceHash
 from btresearch.session.errors import StorageError
 from btresearch.session.storage import Storage
 
 WORKERS = 2
 
+_Answer = TypeVar("_Answer")
 Buffer = bytes | bytearray | memoryview
 
 
 class Disk:
     """Jobs in, callbacks on the loop out; jobs run side by side, so none may rely on another."""
 
-    def __init__(self, storage: Storage, *, on_error: Callable[[StorageError], None]) -> None:
+    def __init__(self, storage: Storage, *, on_error: Callable[[BtresearchError], None]) -> None:
         self.storage = storage
         self._on_error = on_error
         self._jobs: SimpleQueue[Callable[[], Callable[[], None]] | None] = SimpleQueue()
@@ -42,24 +44,36 @@ class Disk:
         for thread in self._threads:
             thread.start()
 
-    def verify_and_write(self, index: int, data: Buffer, digest: bytes, done: Callable[[bool], None]) -> None:
-        """Hash the piece; write it if its SHA-1 (BEP 3) is `digest`; then `done(is_good)` on the loop."""
+    def verify_and_write(
+        self, index: int, data: Buffer, expected: PieceHash, done: Callable[[bool], None]
+    ) -> None:
+        """Hash the piece; write it if it is what was `expected`; then `done(is_good)` on the loop."""
 
         def job() -> Callable[[], None]:
-            # Whole pieces in one call each: the thread asks for the GIL three times a piece, not per block.
-            good = sha1(data) == digest
+            # v1: whole pieces in one call each, so that the thread asks for the GIL three times a piece. v2 has
+            # to hash 16 KiB blocks (BEP 52).
+            good = expected.fits(data)
             if good:
                 self.storage.write(index * self.storage.layout.piece_length_bytes, data)
             return lambda: done(good)
 
         self._put(job)
 
-    def read(self, start: int, length: int, done: Callable[[bytes], None]) -> None:
-        """Read from the piece stream, then `done(bytes)` on the loop."""
+    def read_into(self, start: int, view: memoryview, done: Callable[[], None]) -> None:
+        """Fill `view` from the piece stream, then `done()` on the loop."""
 
         def job() -> Callable[[], None]:
-            data = self.storage.read(start, length)
-            return lambda: done(data)
+            self.storage.read_into(start, view)
+            return done
+
+        self._put(job)
+
+    def ask(self, work: Callable[[], _Answer], done: Callable[[_Answer], None]) -> None:
+        """Run `work` in a worker, then `done(what it returned)` on the loop."""
+
+        def job() -> Callable[[], None]:
+            answer = work()
+            return lambda: done(answer)
 
         self._put(job)
 
@@ -102,7 +116,10 @@ class Disk:
         while (job := self._jobs.get()) is not None:
             try:
                 callback = job()
-            except StorageError as error:
+            except (
+                StorageError,
+                InputError,
+            ) as error:  # InputError: a hybrid torrent that contradicts itself
                 callback = _bind(self._on_error, error)
             self._done.append(callback)
             if not self._woken:
@@ -130,10 +147,5 @@ def _nothing() -> None:
     """No callback is wanted."""
 
 
-def _bind(call: Callable[[StorageError], None], error: StorageError) -> Callable[[], None]:
+def _bind(call: Callable[[BtresearchError], None], error: BtresearchError) -> Callable[[], None]:
     return lambda: call(error)
-
-
-def sha1(data: Buffer) -> bytes:
-    """SHA-1 of a piece (BEP 3)."""
-    return hashlib.sha1(data, usedforsecurity=False).digest()

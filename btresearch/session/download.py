@@ -17,7 +17,10 @@ from btresearch.session.uploads import Uploads
 
 # Verified pieces on their way to the disk; beyond this, nobody is asked for more.
 MAX_PENDING_BYTES = 32 << 20
-MAX_SPARE_BUFFERS = 8
+# Buffers that wait for the next piece: fresh memory costs as much as the copy into it.
+MAX_SPARE_BYTES = 16 << 20
+# Of pieces that are being fetched: beyond this, those that were begun come first. One is always allowed.
+MAX_STARTED_BYTES = 96 << 20
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +49,9 @@ class Download:
         self.uploads = Uploads(disk, on_loaded=watcher.disk_caught_up)
         self.wasted_bytes = 0
         self._watcher = watcher
-        self._buffers: dict[int, bytearray] = {}
-        self._spare: list[bytearray] = []
+        # Views: what is assigned to a slice of a bytearray is copied twice.
+        self._buffers: dict[int, memoryview] = {}
+        self._spare: list[memoryview] = []
         self._pending_bytes = 0
 
     @property
@@ -64,6 +68,14 @@ class Download:
     def behind(self) -> bool:
         """Whether the disk has too much to do already."""
         return self._pending_bytes > MAX_PENDING_BYTES
+
+    @property
+    def only_started(self) -> frozenset[int] | None:
+        """The pieces to choose among while no other may be begun, since they wait in memory; None for all."""
+        started = self.picker.started
+        if (len(started) + 1) * self.layout.piece_length_bytes <= MAX_STARTED_BYTES or not started:
+            return None
+        return frozenset(started)
 
     @property
     def left_bytes(self) -> int:
@@ -85,25 +97,23 @@ class Download:
             self._verify(block.index)
         return receipt.cancel
 
-    def _new_buffer(self) -> bytearray:
-        return self._spare.pop() if self._spare else bytearray(self.layout.piece_length_bytes)
+    def _new_buffer(self) -> memoryview:
+        return self._spare.pop() if self._spare else memoryview(bytearray(self.layout.piece_length_bytes))
 
     def _verify(self, index: int) -> None:
         buffer = self._buffers.pop(index)
         size = self.layout.piece_bytes(index)
         self._pending_bytes += size
-        data = memoryview(buffer)[:size]
 
         def done(good: bool) -> None:
-            data.release()
             self._verified(index, buffer, good)
 
-        self.disk.verify_and_write(index, data, self.torrent.piece_hash(index), done)
+        self.disk.verify_and_write(index, buffer[:size], self.torrent.piece_hash(index), done)
 
-    def _verified(self, index: int, buffer: bytearray, good: bool) -> None:
+    def _verified(self, index: int, buffer: memoryview, good: bool) -> None:
         was_behind = self.behind
         self._pending_bytes -= self.layout.piece_bytes(index)
-        if len(self._spare) < MAX_SPARE_BUFFERS:
+        if (len(self._spare) + 1) * self.layout.piece_length_bytes <= MAX_SPARE_BYTES:
             self._spare.append(buffer)
         if good:
             self.picker.passed(index)

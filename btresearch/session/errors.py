@@ -11,3 +11,15 @@ class StorageError(BtresearchError):
 
 class TrackerError(BtresearchError):
     """A tracker said no, or what it said can't be read."""
+
+
+class EnrolmentError(BtresearchError):
+    """No certificate could be had; trying again may help. `retry_after_s` is what the server asked for."""
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class EnrolmentRefused(EnrolmentError):
+    """The server does not take this user for a member of this torrent."""

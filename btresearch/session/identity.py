@@ -47,6 +47,16 @@ def kept(host: str) -> ServerIdentity:
     return _load(path) or _make(path)
 
 
+def is_current(identity: ServerIdentity) -> bool:
+    """Whether it is good for some time yet."""
+    return identity.leaf.not_valid_before_utc <= datetime.now(UTC) < renewal_of(identity)
+
+
+def renewal_of(identity: ServerIdentity) -> datetime:
+    """When it is to be replaced: a while before it expires."""
+    return identity.leaf.not_valid_after_utc - RENEW_BEFORE
+
+
 def state_folder() -> Path:
     """Where this user's state lies (XDG Base Directory Specification). Raises RuntimeError without a home."""
     base = Path(os.environ.get("XDG_STATE_HOME", ""))
@@ -62,12 +72,7 @@ def _load(path: Path) -> ServerIdentity | None:
     except (OSError, LocalProtocolError):
         log.warning("%s: damaged or unreadable; made anew", path)
         return None
-    return identity if _is_current(identity) else None
-
-
-def _is_current(identity: ServerIdentity) -> bool:
-    now, leaf = datetime.now(UTC), identity.leaf
-    return leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - RENEW_BEFORE
+    return identity if is_current(identity) else None
 
 
 def _make(path: Path) -> ServerIdentity:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, cast
 
 from btresearch.peer.address import Address
 from btresearch.transport import ProtocolError, Transport
-from btresearch.transport.btls import Query, Responder
+from btresearch.transport.btls import Initiator, Query, Responder
 
 # Enough that a bulk sender never lets the kernel run dry between two wake-ups of the loop.
 HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
@@ -21,6 +23,12 @@ HIGH_WATER_BYTES, LOW_WATER_BYTES = 512 * 1024, 128 * 1024
 MAX_BUFFERED_BYTES = 32 << 20
 # What is buffered at the end has so long to leave.
 GOODBYE_LIMIT_S = 10.0
+# Level Full: from the proof to both authenticators (protocol.md).
+EXCHANGE_LIMIT_S = 10.0
+EXPIRY_CHECK_S = 60.0
+
+# What OpenSSL takes from the kernel at once: the largest record.
+TLS_READ_BYTES = 16709
 
 Direction = Literal["in", "out"]
 Tap = Callable[[int, Direction, bytes], None]
@@ -57,13 +65,17 @@ class Link(asyncio.Protocol):
         self.writable = True
         self.closing = False
         self.coalesces = True
+        self.on_end: Callable[[], None] | None = None  # in place of hanging up when the peer is done sending
         self.heard_ns = time.monotonic_ns()
         self.remote_address = Address("", 0)
+        self.local_host = ""
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tap = tap
         self._socket: asyncio.Transport | None = None
         self._was_ready = self._heard_end = False
+        self._burst_bytes = 0
         self._search: asyncio.Task[None] | None = None
+        self._limit_timer: asyncio.TimerHandle | None = None
         self._reason = "closed by the peer"
 
     # asyncio.Protocol
@@ -79,11 +91,13 @@ class Link(asyncio.Protocol):
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = transport.get_extra_info("peername") or ("", 0)
         self.remote_address = Address.of(peer[0], peer[1])
+        own = transport.get_extra_info("sockname") or ("", 0)
+        self.local_host = Address.of(own[0], own[1]).host
         self._guard(self._start)
 
     def data_received(self, data: bytes) -> None:
         """Decrypt, answer, hand up."""
-        self.heard_ns = time.monotonic_ns()
+        self.heard_ns, self._burst_bytes = time.monotonic_ns(), len(data)
         if self._tap is not None:
             self._tap(time.time_ns(), "in", data)
         if not self.closing:
@@ -102,12 +116,19 @@ class Link(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The peer is done sending: so are we, once it has its answer."""
         self._heard_end = True
+        if self.on_end is not None and not self.closing:
+            self.on_end()
+            return True
         return self._searching
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
         if not self.gone.done():
             self.gone.set_result(None)
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+        with contextlib.suppress(ProtocolError):
+            self.transport.close()  # nobody hears it; it drops what the transport remembers of the connection
         if exc is not None and not self.closing:
             self._reason = f"{exc.strerror or exc}" if isinstance(exc, OSError) else str(exc)
         self.closing = True
@@ -142,8 +163,12 @@ class Link(asyncio.Protocol):
         if self._socket is not None and not self.closing:
             self._socket.resume_reading()
 
-    def close(self, reason: str, *, goodbye: bytes = b"") -> None:
-        """Say goodbye and hang up once what is buffered has left."""
+    def close(self, reason: str, *, goodbye: bytes = b"", linger_s: float = 0.0) -> None:
+        """Say goodbye and hang up once what is buffered has left.
+
+        `linger_s`: end our half first and go on reading for so long, because what the peer sent and nobody read
+        would make the close a reset, which may take the goodbye with it.
+        """
         if self.closing:
             return
         if goodbye:
@@ -153,7 +178,11 @@ class Link(asyncio.Protocol):
                 self._put(self.transport.close())
         self.closing, self._reason = True, reason
         if self._socket is not None:
-            self._socket.close()
+            if linger_s and not self._socket.get_write_buffer_size():
+                _end_half(self._socket)
+                asyncio.get_running_loop().call_later(linger_s, self._socket.close)
+            else:
+                self._socket.close()
             # A peer that never reads would hold the socket, and what is buffered, for ever.
             asyncio.get_running_loop().call_later(GOODBYE_LIMIT_S, self._socket.abort)
 
@@ -194,17 +223,44 @@ class Link(asyncio.Protocol):
         if app and self.owner is not None and not self.closing:
             self.owner.on_data(app)
         if getattr(self.transport, "closed", False):  # close_notify: a web server hangs up, too
-            self.close("closed by the peer")
+            (self.on_end or (lambda: self.close("closed by the peer")))()
 
     def _check_ready(self) -> None:
+        self._limit()
         if not self._was_ready and self.transport.ready and self.owner is not None:
             self._was_ready = True
             self.owner.on_ready()
+
+    def _limit(self) -> None:
+        """Level Full: the exchange has its time, and the connection ends with the peer's certificate."""
+        transport = self.transport
+        if not isinstance(transport, Initiator | Responder):
+            return
+        if transport.exchanging and self._limit_timer is None:
+            self._limit_after(EXCHANGE_LIMIT_S, self.close, "no proof of membership in time")
+        elif transport.ready and not self._was_ready and transport.expires_s is not None:
+            self._end_with(transport.expires_s)
+
+    def _end_with(self, expires_s: float) -> None:
+        """Looked at again and again: the loop's clock stands still while the machine is suspended."""
+        left_s = expires_s - time.time()
+        if left_s > 0:
+            self._limit_after(min(left_s, EXPIRY_CHECK_S), self._end_with, expires_s)
+        else:
+            self.close("the peer's certificate has expired")
+
+    def _limit_after(self, pause_s: float, act: Callable[..., None], *what: object) -> None:
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+        self._limit_timer = asyncio.get_running_loop().call_later(pause_s, act, *what)
 
     def _guard(self, step: Callable[[], None]) -> None:
         try:
             step()
         except ProtocolError as error:
+            stranger = isinstance(self.transport, Responder) and not self.transport.ready
+            if stranger and self._burst_bytes > TLS_READ_BYTES and self._socket is not None:
+                _reset_at_close(self._socket)
             self.close(str(error), goodbye=getattr(error, "goodbye", b"") or b"")
 
     def _put(self, wire: bytes) -> None:
@@ -215,3 +271,20 @@ class Link(asyncio.Protocol):
         self._socket.write(wire)
         if self._socket.get_write_buffer_size() > MAX_BUFFERED_BYTES:
             self.abort("asks and does not read")
+
+
+def _end_half(transport: asyncio.Transport) -> None:
+    """FIN at once. On a duplicate, because uvloop's sockets have no shutdown."""
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as same,
+    ):
+        same.shutdown(socket.SHUT_WR)
+
+
+def _reset_at_close(transport: asyncio.Transport) -> None:
+    """A web server reads record by record: of junk that is longer it leaves the rest unread, and so resets."""
+    with contextlib.suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )

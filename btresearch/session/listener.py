@@ -6,28 +6,33 @@ import asyncio
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from btresearch.peer import handshake
 from btresearch.peer.address import Address
 from btresearch.peer.errors import RemoteProtocolError
-from btresearch.session.decoy import Decoy
+from btresearch.session.decoy import PHASE_LIMIT_S
 from btresearch.session.link import Link
+from btresearch.session.quota import network
+from btresearch.session.stranger import Host, LinkLine, Relay, SocketLine, entertain
 from btresearch.transport import classify
 from btresearch.transport.btls import Responder
+from btresearch.transport.dispatch import Wire
 
 if TYPE_CHECKING:
     from btresearch.session.node import Node
 
-# Connections that have not said which torrent they are about; the oldest makes room.
+# Connections that have not said which torrent they are about; see `Crowd` for who makes room.
 MAX_UNDECIDED = 256
-# Connections that the web server answers; nginx: worker_connections 512. The oldest makes room.
+# Connections that the web server answers; nginx: worker_connections 512.
 MAX_STRANGERS = 512
 UNDECIDED_S = 20.0
-# nginx: client_header_timeout 60 s, keepalive_timeout 75 s; a shorter limit would tell us apart.
-WEB_SILENCE_S = 60.0
+# A shorter limit would tell us from a web server.
+WEB_SILENCE_S = PHASE_LIMIT_S["head"]
 BACKLOG = 128
+TLS_HANDSHAKE, SSL2_LENGTH = 0x16, 0x80
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +40,17 @@ log = logging.getLogger(__name__)
 class Listener:
     """The listening socket and the connections that are still undecided."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, greet: Callable[[Listener], asyncio.BaseProtocol] | None = None) -> None:
         self.node = node
         self.port = 0
+        self._greet = Doorman if greet is None else greet
         self._server: asyncio.Server | None = None
-        self._undecided: dict[object, Callable[[str], None]] = {}
-        self._strangers: dict[object, Callable[[str], None]] = {}
+        self._undecided, self._strangers = Crowd(), Crowd()
 
     async def start(self, host: str, port: int) -> None:
         """Listen on `host` ("" = every address) and `port` (0 = any free one). Raises OSError."""
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Doorman(self), sock=_bound_socket(host, port), backlog=BACKLOG
+            lambda: self._greet(self), sock=_bound_socket(host, port), backlog=BACKLOG
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -53,31 +58,53 @@ class Listener:
         """Stop listening; undecided connections go."""
         if self._server is not None:
             self._server.close()
-        for abort in [*self._undecided.values(), *self._strangers.values()]:
-            abort("stopped")
+        for crowd in (self._undecided, self._strangers):
+            crowd.disperse("stopped")
 
-    def enter(self, who: object, abort: Callable[[str], None]) -> None:
-        """Count an undecided connection."""
-        _enter(self._undecided, MAX_UNDECIDED, who, abort)
+    def enter(self, who: object, host: str, abort: Callable[[str], None]) -> None:
+        """Count an undecided connection from `host`."""
+        self._undecided.enter(who, host, abort, MAX_UNDECIDED)
 
-    def entertain(self, who: object, abort: Callable[[str], None]) -> None:
+    def entertain(self, who: object, host: str, abort: Callable[[str], None]) -> None:
         """Count a connection that the web server has from here on."""
-        self._undecided.pop(who, None)
-        _enter(self._strangers, MAX_STRANGERS, who, abort)
+        self._undecided.leave(who)
+        self._strangers.enter(who, host, abort, MAX_STRANGERS)
 
     def leave(self, who: object) -> None:
         """It is decided, or gone."""
-        self._undecided.pop(who, None)
-        self._strangers.pop(who, None)
+        self._undecided.leave(who)
+        self._strangers.leave(who)
 
 
-def _enter(
-    those: dict[object, Callable[[str], None]], limit: int, who: object, abort: Callable[[str], None]
-) -> None:
-    # Out of the count at once: a burst of arrivals must not take turns at aborting the same one.
-    while len(those) >= limit:
-        those.pop(next(iter(those)))("too many connections that proved nothing")
-    those[who] = abort
+class Crowd:
+    """Connections that proved nothing. Of the network that has most of them, the oldest makes room.
+
+    So one address that opens connections without end pushes out its own, and not an honest peer's.
+    """
+
+    def __init__(self) -> None:
+        self._there: dict[object, tuple[str, Callable[[str], None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._there)
+
+    def enter(self, who: object, host: str, abort: Callable[[str], None], limit: int) -> None:
+        """Let it in."""
+        while len(self._there) >= limit:
+            ((largest, _),) = Counter(near for near, _ in self._there.values()).most_common(1)
+            oldest = next(each for each, (near, _) in self._there.items() if near == largest)
+            # Out of the count at once: a burst of arrivals must not take turns at aborting the same one.
+            self._there.pop(oldest)[1]("too many connections that proved nothing")
+        self._there[who] = network(host), abort
+
+    def leave(self, who: object) -> None:
+        """It is gone, or no longer of this crowd."""
+        self._there.pop(who, None)
+
+    def disperse(self, reason: str) -> None:
+        """All go."""
+        for _, abort in list(self._there.values()):
+            abort(reason)
 
 
 class Doorman(asyncio.Protocol):
@@ -91,32 +118,42 @@ class Doorman(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock."""
         self._socket = cast("asyncio.Transport", transport)
-        self._listener.enter(self, lambda reason: self._socket.abort())
-        limit_s = WEB_SILENCE_S if self._node.policy.requires_tls else UNDECIDED_S
+        # None: it was reset before it was accepted
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._address = Address.of(peer[0], peer[1])
+        self._listener.enter(self, self._address.host, lambda reason: self._socket.abort())
+        limit_s = WEB_SILENCE_S if self._node.requires_tls else UNDECIDED_S
+        self._begun_s = asyncio.get_running_loop().time()
         self._timer = asyncio.get_running_loop().call_later(limit_s, self._socket.abort)
 
     def data_received(self, data: bytes) -> None:
         """Decide as soon as the bytes allow."""
         self._head += data
+        if self._node.requires_tls:
+            self._decide_as_a_web_server()
+            return
         wire = classify(self._head)
-        if self._node.policy.requires_tls and wire != "tls" and not self._may_be_tls():
-            self._hand_over(PlainOnTlsPort(self._listener))
-        elif wire is not None and self._node.policy.accepts(wire):
-            # None: it was reset before it was accepted
-            peer = self._socket.get_extra_info("peername") or ("", 0)
-            address = Address.of(peer[0], peer[1])
-            link = self._node.link(self._node.wires.incoming(wire, address))
-            link.owner = Arrival(self._listener, link)
-            self._hand_over(link)
+        if wire is not None and self._node.accepts(wire):
+            self._link(wire)
         elif wire is not None:
             self._socket.abort()
+
+    def _decide_as_a_web_server(self) -> None:
+        """Nginx looks at one byte: a TLS or SSL 2.0 record, or plain HTTP."""
+        if self._head[0] == TLS_HANDSHAKE or self._head[0] & SSL2_LENGTH:
+            self._link("tls")
+        else:
+            self._hand_over(PlainOnTlsPort(self._listener, self._begun_s, self._address.host))
+
+    def _link(self, wire: Wire) -> None:
+        link = self._node.link(self._node.wires.incoming(wire, self._address))
+        link.remote_address = self._address
+        link.owner = Arrival(self._listener, link, self._begun_s)
+        self._hand_over(link)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone before it said anything."""
         self._done()
-
-    def _may_be_tls(self) -> bool:
-        return classify(self._head) is None and self._head[:1] == b"\x16"
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         self._done()
@@ -131,47 +168,62 @@ class Doorman(asyncio.Protocol):
 
 
 class PlainOnTlsPort(asyncio.Protocol):
-    """What nginx does with plain bytes on a TLS port."""
+    """What a web server does with plain bytes on its TLS port."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._decoy, self._tap = Decoy(tls=False), listener.node.tap
+    def __init__(self, listener: Listener, begun_s: float, peer_host: str) -> None:
+        self._listener, self._begun_s, self._peer_host = listener, begun_s, peer_host
+        self._tap = listener.node.tap
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Limit how long it may take to ask."""
-        self._socket = cast("asyncio.Transport", transport)
-        self._listener.entertain(self, lambda reason: self._socket.abort())
-        self._timer = asyncio.get_running_loop().call_later(WEB_SILENCE_S, self._socket.abort)
+        """Let the host in."""
+        socket = cast("asyncio.Transport", transport)
+        self._line = SocketLine(socket, self._tap)
+        self._listener.entertain(self, self._peer_host, lambda reason: socket.abort())
+        self._host = entertain(self._line, self._listener.node.decoy, tls=False, begun_s=self._begun_s)
 
     def data_received(self, data: bytes) -> None:
-        """400 and goodbye; to what looks like an old TLS, goodbye alone."""
+        """The host's, unless it is over and lingers."""
         if self._tap is not None:
             self._tap(time.time_ns(), "in", data)
-        silent = data[0] & 0x80 or data[0] == 0x16
-        answer = b"" if silent else self._decoy.receive(data, now_s=time.time())
-        if answer:
-            if self._tap is not None:
-                self._tap(time.time_ns(), "out", answer)
-            self._socket.write(answer)
-        if silent or self._decoy.closed:
-            self._socket.close()
+        if not self._line.finished:
+            self._host.receive(data)
+
+    def eof_received(self) -> bool:
+        """A site may still answer."""
+        if isinstance(self._host, Relay):
+            self._host.end()
+            return True
+        return False
+
+    def pause_writing(self) -> None:
+        """The socket's buffer is full."""
+        self._line.writable = False
+
+    def resume_writing(self) -> None:
+        """It has drained."""
+        self._line.writable = True
+        self._host.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Over."""
         self._listener.leave(self)
-        self._timer.cancel()
+        self._host.leave()
 
 
 class Arrival:
     """Owner of an accepted link until its torrent is known; then the swarm's `Remote` takes over."""
 
-    def __init__(self, listener: Listener, link: Link) -> None:
+    def __init__(self, listener: Listener, link: Link, begun_s: float | None = None) -> None:
         self._listener, self._node, self._link = listener, listener.node, link
+        self._begun_s = asyncio.get_running_loop().time() if begun_s is None else begun_s
         self._head = b""
-        self._decoy: Decoy | None = None
-        listener.enter(self, link.abort)
+        self._host: Host | None = None
+        listener.enter(self, link.remote_address.host, link.abort)
         limit_s = WEB_SILENCE_S if isinstance(link.transport, Responder) else UNDECIDED_S
-        self._timer = asyncio.get_running_loop().call_later(limit_s, link.abort, "undecided for too long")
+        # Not cut off: nginx says close_notify to a visitor that was silent.
+        self._timer = asyncio.get_running_loop().call_at(
+            self._begun_s + limit_s, link.close, "undecided for too long"
+        )
 
     def on_ready(self) -> None:
         """btls: the torrent is proven, and its responder speaks first (protocol.md, step 3)."""
@@ -182,9 +234,8 @@ class Arrival:
                 self._link.close("torrent is gone")
                 return
             self._done()
-            remote = swarm.adopt(
-                self._link, swarm.connection(initiator=False, anonymous=True), self._link.remote_address
-            )
+            connection = swarm.connection(initiator=False, proven=infohash)
+            remote = swarm.adopt(self._link, connection, self._link.remote_address)
             if remote is not None:
                 remote.on_ready()
 
@@ -204,35 +255,42 @@ class Arrival:
             self._admit(hello.infohash)
 
     def on_writable(self) -> None:
-        """Nothing was waiting."""
+        """A site's answer may have waited."""
+        if self._host is not None:
+            self._host.drained()
 
     def on_lost(self, reason: str) -> None:
         """Gone before it was known."""
         log.info("%s: arrival lost: %s", self._link.remote_address, reason)
         self._done()
+        if self._host is not None:
+            self._host.leave()
 
     def _admit(self, infohash: bytes) -> None:
         swarm = self._node.swarms.get(infohash)
         proven = self._link.transport.infohash
-        if swarm is None or (proven is not None and proven != infohash):
+        is_elsewhere = self._node.is_ssl(infohash) != (self._link.transport.name == "ssl_torrent")
+        if swarm is None or is_elsewhere or (proven is not None and proven != infohash):
+            swarm = None
+        # A torrent that requires TLS is unknown to everything else.
+        if swarm is None or not swarm.policy.carries(self._link.transport.name):
             log.info("%s: refused: unknown torrent", self._link.remote_address)
             self._link.close("unknown torrent")
             return
         self._done()
-        connection = swarm.connection(initiator=False, anonymous=False)
+        connection = swarm.connection(initiator=False, infohash=infohash)
         remote = swarm.adopt(self._link, connection, self._link.remote_address)
         if remote is not None:
             remote.on_data(self._head)
 
     def _serve_stranger(self, data: bytes) -> None:
-        if self._decoy is None:
-            self._decoy = Decoy()
-            self._listener.entertain(self, self._link.abort)
-        self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(WEB_SILENCE_S, self._link.close, "idle")
-        self._link.send([self._decoy.receive(data, now_s=time.time())])
-        if self._decoy.closed:
-            self._link.close("decoy is done")
+        if self._host is None:
+            self._timer.cancel()
+            self._listener.entertain(self, self._link.remote_address.host, self._link.abort)
+            self._host = entertain(LinkLine(self._link), self._node.decoy, tls=True, begun_s=self._begun_s)
+            if isinstance(self._host, Relay):
+                self._link.on_end = self._host.end
+        self._host.receive(data)
 
     def _done(self) -> None:
         self._listener.leave(self)

@@ -6,7 +6,8 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -43,12 +44,23 @@ def _calm_collector() -> None:
 
 async def until_signal(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
     """Run `work(stop)`; SIGINT and SIGTERM set `stop`, for work that has no other end."""
-    stop = asyncio.Event()
+    with _signals_set(asyncio.Event()) as stop:
+        return await work(stop)
+
+
+async def signalled() -> None:
+    """Return at the next SIGINT or SIGTERM, which end nothing while this runs."""
+    with _signals_set(asyncio.Event()) as stop:
+        await stop.wait()
+
+
+@contextmanager
+def _signals_set(stop: asyncio.Event) -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        return await work(stop)
+        yield stop
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

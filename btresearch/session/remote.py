@@ -7,14 +7,15 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from btresearch.peer import extension, metadata
+from btresearch.peer import extension, metadata, opening, pex
 from btresearch.peer.address import Address
 from btresearch.peer.bencode import Encodable
-from btresearch.peer.choker import Candidate
+from btresearch.peer.choker import REGULAR_SLOTS, Candidate
 from btresearch.peer.connection import Dropped, Event, ExtensionMessage, PeerConnection
 from btresearch.peer.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.peer.extension import ExtensionHandshake
 from btresearch.peer.handshake import HANDSHAKE_BYTES, Handshake
+from btresearch.peer.hashes import Hashes, HashReject, HashRequest
 from btresearch.peer.layout import Block
 from btresearch.peer.messages import (
     Bitfield,
@@ -26,8 +27,10 @@ from btresearch.peer.messages import (
     Reject,
 )
 from btresearch.peer.requester import Requester
+from btresearch.session import twins
 from btresearch.session.errors import StorageError
 from btresearch.session.link import Link
+from btresearch.session.peer_exchange import PeerExchange
 from btresearch.session.rates import NS_PER_S, RateMeter
 from btresearch.session.serving import Serving
 
@@ -39,7 +42,8 @@ IDLE_LIMIT_NS = 150 * NS_PER_S  # BEP 3: keep-alives every two minutes
 KEEPALIVE_NS = 100 * NS_PER_S
 BLOCK_HEADER_BYTES = 13  # BEP 3: length, id 7, index, begin
 MAX_METADATA_ROUNDS = 3  # one that nobody disturbs takes one
-EXTENSIONS = {metadata.NAME: 1}
+PRIVATE_EXTENSIONS = {metadata.NAME: 1}
+EXTENSIONS = PRIVATE_EXTENSIONS | {pex.NAME: 2}
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,8 @@ class Remote:
         self.link: Link | None = None
         self.snubbed = False
         self.closed = False
+        self.listens_at: Address | None = address if connection.initiator else None
+        self.exchange = PeerExchange(self)
         self._in_picker = False
         self._handshake_missing = HANDSHAKE_BYTES
         self._requester = Requester(now_ns=now_ns)
@@ -62,6 +68,7 @@ class Remote:
         self._loop = asyncio.get_running_loop()
         self._serving = Serving(self)
         self._metadata_asked = 0
+        self._was_ready = False
 
     def __str__(self) -> str:
         return str(self.address)
@@ -70,8 +77,14 @@ class Remote:
 
     def on_ready(self) -> None:
         """The transport is through: an initiator, or a responder whose torrent is proven, speaks."""
-        self.connection.handshake()
-        self.pump()
+        self._was_ready = True
+        if self.connection.initiator and self._over_btls:
+            self.swarm.node.tls_memory.speaks(self.address)
+        opening.speak(self.connection, self.swarm.have, unchoke=self._slot_is_free)
+        if self.connection.initiator and self._over_btls:
+            self.touch()  # its handshake follows in the same read: one record answers it all
+        else:
+            self.pump()
 
     def on_data(self, data: bytes) -> None:
         """Bytes from the peer."""
@@ -79,7 +92,7 @@ class Remote:
             # On its own: what follows in the same read may only be answered after our own handshake.
             head, data = data[: self._handshake_missing], data[self._handshake_missing :]
             self._handshake_missing -= len(head)
-            self._feed(head)
+            self._feed(head, last=not (data and self._over_btls))
         if data and not self.closed:
             self._feed(data)
 
@@ -92,7 +105,7 @@ class Remote:
         self.closed = True
         self.swarm.lost(self, reason)
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes, *, last: bool = True) -> None:
         try:
             events = self.connection.receive(data)
         except RemoteProtocolError as error:
@@ -102,10 +115,11 @@ class Remote:
             self._react(events)
         except LocalProtocolError as error:
             self.swarm.drop(self, f"own fault: {error}", fault=False)
-        if not self.closed:
+        if last and not self.closed:
             self.pump()
 
     def _react(self, events: list[Event]) -> None:
+        self._count([len(event.block) for event in events if type(event) is Piece])
         for event in events:
             handler = self._HANDLERS.get(type(event))
             if handler is not None:
@@ -223,6 +237,7 @@ class Remote:
                 self.swarm.drop(self, "both have everything", fault=False)
                 return
             self._check_snub(now_ns)
+            self.exchange.tick(now_ns)
             if now_ns - self._spoke_ns > KEEPALIVE_NS:
                 self._spoke_ns = now_ns
                 self.connection.keepalive()
@@ -250,16 +265,18 @@ class Remote:
         connection, content = self.connection, self.swarm.content
         if content is None or not self._in_picker or not connection.am_interested or content.behind:
             return
-        only = connection.allowed_while_choked if connection.peer_choking else None
+        only = content.only_started
+        if connection.peer_choking:
+            allowed = connection.allowed_while_choked
+            only = allowed if only is None else only & allowed
         if only is not None and not only:
             return
         room = self._requester.room()
         if room <= 0:
             return
         blocks = content.picker.pick(self, room, only=only)
-        for block in blocks:
-            connection.request(block)
         if blocks:
+            connection.request(*blocks)
             self._requester.sent(self.swarm.node.now_ns(), len(blocks))
 
     def _both_have_everything(self) -> bool:
@@ -287,34 +304,61 @@ class Remote:
         if refusal:
             self.swarm.drop(self, refusal, fault=False)
             return
-        if not self.connection.established:
-            self.connection.handshake()
-        self.connection.pieces(self.swarm.have)
-        if self.connection.extended:
-            self.connection.extended_handshake(self._extension_fields())
+        opening.answer(
+            self.connection, self.swarm.have, self._extension_fields(), peer_host=self.address.host
+        )
+        if self.connection.initiator and self._over_btls:
+            opening.expect(self.connection, self._own_host)
         self.swarm.established(self)
+
+    @property
+    def _slot_is_free(self) -> bool:
+        """Whether the choker would unchoke one more; it decides anew as soon as anyone's interest changes."""
+        return sum(not remote.connection.am_choking for remote in self.swarm.remotes) < REGULAR_SLOTS
+
+    @property
+    def _over_btls(self) -> bool:
+        return self.link is not None and self.link.transport.name.startswith("btls")
+
+    @property
+    def failed_tls(self) -> bool:
+        """Whether this was a dial over btls that got through to nobody who spoke it."""
+        reached = self.link is not None and self.link.connected
+        return self.connection.initiator and self._over_btls and reached and not self._was_ready
+
+    @property
+    def _own_host(self) -> str:
+        own = "" if self.link is None else self.link.local_host
+        return opening.seen_as(own, self.address.host, self.swarm.external_host)
 
     def _extension_fields(self) -> Mapping[bytes, Encodable]:
         torrent = self.swarm.torrent
         name = "" if self.link is None else self.link.transport.name
         return extension.handshake_fields(
-            EXTENSIONS,
+            self.swarm.extensions,
             metadata_size=None if torrent is None else len(torrent.info_bytes),
             # Over btls nothing in it may tell the clients apart (protocol.md, step 5).
             client=None if name.startswith("btls") else self.swarm.node.client_name,
+            tls=not name.startswith("btls") and self.swarm.policy.tls != "never",
+            port=self.swarm.node.port_of(self.swarm.infohash) if self.connection.initiator else None,
         )
 
     def _on_piece(self, event: Piece) -> None:
-        content, length = self.swarm.content, len(event.block)
+        content = self.swarm.content
         if content is None:
             return
-        self.down.total_bytes += length
-        now_ns = self.swarm.node.now_ns()
-        self.swarm.count_download(length, now_ns)
-        self._requester.received(now_ns, length)
         for other in content.received(self, event):
             if isinstance(other, Remote):
-                other.cancel(Block(event.index, event.begin, length))
+                other.cancel(Block(event.index, event.begin, len(event.block)))
+
+    def _count(self, lengths: list[int]) -> None:
+        """The blocks of one read."""
+        if not lengths:
+            return
+        now_ns, length = self.swarm.node.now_ns(), sum(lengths)
+        self.down.total_bytes += length
+        self.swarm.count_download(length, now_ns)
+        self._requester.received(now_ns, length, len(lengths))
 
     def _learn_pieces(self) -> None:
         content, pieces = self.swarm.content, self.connection.peer_pieces
@@ -355,14 +399,42 @@ class Remote:
         self.swarm.rechoke_soon()
 
     def _on_extension_handshake(self, event: ExtensionHandshake) -> None:
+        self.exchange.heard(event)
+        self._locate(event)
         if event.request_queue is not None:
             self._requester.limit_to(event.request_queue)
         if event.metadata_size is not None and metadata.NAME in event.ids:
-            self.swarm.metadata_offered(self, event.metadata_size)
+            self.swarm.metadata_exchange.offered(self, event.metadata_size)
+
+    def _locate(self, event: ExtensionHandshake) -> None:
+        # Once: who names one port after the other would pass for as many peers.
+        self.listens_at = self.listens_at or twins.listening_address(self, event.port)
+        if self.listens_at is not None and event.tls:
+            memory = self.swarm.node.tls_memory
+            (memory.speaks if self.connection.initiator else memory.heard)(self.listens_at)
+        if self._over_btls and self.listens_at is not None:
+            self.swarm.listening(self)
 
     def _on_extension_message(self, event: ExtensionMessage) -> None:
         if event.name == metadata.NAME:
-            self.swarm.metadata_message(self, event.payload)
+            self.swarm.metadata_exchange.message(self, event.payload)
+        elif event.name == pex.NAME:
+            self._on_pex(event.payload)
+
+    def _on_pex(self, payload: bytes) -> None:
+        try:
+            self.exchange.receive(self.swarm.node.now_ns(), payload)
+        except RemoteProtocolError as error:
+            self.swarm.drop(self, f"broke the protocol: {error}", fault=True)
+
+    def _on_hash_request(self, event: HashRequest) -> None:
+        self.swarm.hash_exchange.on_request(self, event)
+
+    def _on_hashes(self, event: Hashes) -> None:
+        self.swarm.hash_exchange.on_hashes(self, event)
+
+    def _on_hash_reject(self, event: HashReject) -> None:
+        self.swarm.hash_exchange.on_reject(self, event)
 
     _HANDLERS: Mapping[type, Callable[[Remote, Any], None]] = {
         Handshake: _on_handshake,
@@ -376,6 +448,9 @@ class Remote:
         NotInterested: _on_interest,
         ExtensionHandshake: _on_extension_handshake,
         ExtensionMessage: _on_extension_message,
+        HashRequest: _on_hash_request,
+        Hashes: _on_hashes,
+        HashReject: _on_hash_reject,
     }
 
 

@@ -90,6 +90,17 @@ class Storage:
             parts.append(part if len(part) == span.length else part.ljust(span.length, b"\0"))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def read_into(self, start: int, view: memoryview) -> None:
+        """As `read`, into memory that is there already.
+
+        Raises:
+            StorageError: a file can't be read.
+        """
+        for span in self._spans(start, len(view)):
+            part, view = view[: span.length], view[span.length :]
+            done = 0 if self.files[span.file].padding else self._pread_into(span, part)
+            part[done:] = bytes(span.length - done)
+
     def write(self, start: int, data: bytes | bytearray | memoryview) -> None:
         """Put `data` at `start` of the piece stream.
 
@@ -195,6 +206,15 @@ class Storage:
         fd = self._borrow(span.file)
         try:
             return os.pread(fd, span.length, span.offset)
+        except OSError as error:
+            raise explain(error, self._name(span.file)) from error
+        finally:
+            self._give_back(fd)
+
+    def _pread_into(self, span: Span, view: memoryview) -> int:
+        fd = self._borrow(span.file)
+        try:
+            return os.preadv(fd, [view], span.offset)
         except OSError as error:
             raise explain(error, self._name(span.file)) from error
         finally:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from btresearch.errors import InputError
-from btresearch.peer import metadata
 from btresearch.peer.address import Address
 from btresearch.peer.choker import CHOKE_INTERVAL_NS, Choker
 from btresearch.peer.connection import PeerConnection
-from btresearch.peer.errors import RemoteProtocolError
-from btresearch.peer.handshake import Handshake
+from btresearch.peer.handshake import INFOHASH_BYTES, Handshake
+from btresearch.peer.known import KnownPeer
 from btresearch.peer.layout import Layout
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
+from btresearch.session import peer_exchange, twins
 from btresearch.session.dialer import Dialer
 from btresearch.session.disk import Disk
 from btresearch.session.download import Download
+from btresearch.session.hash_exchange import HashExchange
 from btresearch.session.link import Link
+from btresearch.session.membership import Membership
+from btresearch.session.metadata_exchange import MetadataExchange
+from btresearch.session.policy import Policy
+from btresearch.session.quota import network
 from btresearch.session.rates import NS_PER_S, RateMeter
-from btresearch.session.remote import EXTENSIONS, Remote
-from btresearch.session.wires import network, require_basic
+from btresearch.session.remote import EXTENSIONS, PRIVATE_EXTENSIONS, Remote
 
 if TYPE_CHECKING:
     from btresearch.session.node import Node
@@ -41,10 +44,14 @@ log = logging.getLogger(__name__)
 class Swarm:
     """Made by `Node.join`. `metadata`, `completed` and `failed` are what callers wait for."""
 
-    def __init__(self, node: Node, infohash: bytes, *, torrent: Torrent | None) -> None:
+    def __init__(
+        self, node: Node, membership: Membership, *, torrent: Torrent | None, policy: Policy
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self.node, self.infohash, self.torrent = node, infohash, torrent
+        self.node, self.membership, self.policy, self.torrent = node, membership, policy, torrent
+        self.infohash = membership.infohashes[0][:INFOHASH_BYTES]
         self.content: Download | None = None
+        self.external_host = ""  # this side as a tracker sees it (BEP 24)
         self.remotes: set[Remote] = set()
         self.dialer = Dialer()
         self.banned: dict[str, str] = {}  # host -> why
@@ -57,7 +64,8 @@ class Swarm:
         self._choker = Choker(rng=node.rng)
         self._choked_ns = 0
         self._rechoke_scheduled = self._stopped = False
-        self._fetch = metadata.MetadataFetch(infohash)
+        self.metadata_exchange = MetadataExchange(self)
+        self.hash_exchange = HashExchange(self)
         self._dials: set[asyncio.Task[None]] = set()
         self._ticker = loop.create_task(self._tick_forever())
         if torrent is not None:
@@ -73,10 +81,36 @@ class Swarm:
             remote.open()
         self._check_complete()
 
-    def add_peers(self, addresses: Iterable[Address], *, patient: bool = False) -> None:
-        """Dial these soon; `patient` ones for ever."""
-        self.dialer.add((a for a in addresses if a.host not in self.banned), patient=patient)
+    def add_peers(
+        self, peers: Iterable[Address | KnownPeer], *, patient: bool = False, hearsay: bool = False
+    ) -> None:
+        """Dial these soon; `patient` ones for ever. `hearsay`: what is said of their TLS, another peer says."""
+        known = [peer if isinstance(peer, KnownPeer) else KnownPeer(peer) for peer in peers]
+        note = self.node.tls_memory.heard if hearsay else self.node.tls_memory.speaks
+        for peer in known:
+            if peer.tls or peer.requires_tls:
+                note(peer.address)
+        self.dialer.add((peer for peer in known if peer.address.host not in self.banned), patient=patient)
         self._dial()
+
+    def learn(self, torrent: Torrent) -> None:
+        """The metadata has come, and is what the link promised; a v2 link promises SHA-256 all the way down."""
+        self.torrent = torrent
+        if torrent.missing_layers and self._infohash_v2 is not None:
+            self.hash_exchange.fetch(torrent, self.learn)
+            return
+        if not self.metadata.done():
+            self.metadata.set_result(torrent)
+
+    def abandon(self, error: Exception) -> None:
+        """The metadata is not what the link promised: hang up on everyone, dial nobody, serve nobody."""
+        log.warning("%s", error)
+        self._stopped = True
+        self.node.leave(self)
+        for remote in list(self.remotes):
+            self._leave(remote)
+            remote.close("metadata refused")
+        self.fail(error)
 
     def fail(self, error: Exception) -> None:
         """Whoever watches gets `error`."""
@@ -99,20 +133,43 @@ class Swarm:
 
     # connections
 
-    def connection(self, *, initiator: bool, anonymous: bool) -> PeerConnection:
-        """A new connection's core; `anonymous` ones get a peer_id of their own."""
+    @property
+    def extensions(self) -> Mapping[bytes, int]:
+        """Names and ids of what a connection of this torrent offers (BEP 10)."""
+        return EXTENSIONS if peer_exchange.allowed(self.torrent) else PRIVATE_EXTENSIONS
+
+    def connection(
+        self, *, initiator: bool, proven: bytes | None = None, infohash: bytes | None = None
+    ) -> PeerConnection:
+        """A new connection's core.
+
+        Over btls with the full infohash that was `proven`: the handshake repeats it, and the peer_id is the
+        connection's own. Else `infohash` is what the peer asked for.
+        """
         return PeerConnection(
             initiator=initiator,
-            peer_id=self.node.new_peer_id() if anonymous else self.node.peer_id,
-            infohash=self.infohash,
+            peer_id=self.node.peer_id if proven is None else self.node.new_peer_id(),
+            infohash=(proven or infohash or self.infohash)[:INFOHASH_BYTES],
+            infohash_v2=self._infohash_v2,
             layout=self.layout,
-            extensions=EXTENSIONS,
+            extensions=self.extensions,
         )
+
+    def skey(self, failures: int) -> bytes:
+        """The infohash to dial with over MSE, after so many failures.
+
+        Its responder has chosen before it sees a handshake, so no bit of that upgrades it: who needs hashes
+        dials with v2's, and every third time with v1's, for a peer that knows no other.
+        """
+        needs_hashes = self.torrent is None or self.torrent.missing_layers
+        infohash_v2 = self._infohash_v2 if needs_hashes and failures % 3 != 2 else None
+        return infohash_v2 or self.infohash
 
     def adopt(self, link: Link, connection: PeerConnection, address: Address) -> Remote | None:
         """A connection that came in is ours from here on; None if there is no room for it."""
         reason = self._full(address.host)
         if reason:
+            self.node.forget_peer_id(connection.peer_id)
             link.close(reason)
             return None
         remote = Remote(self, connection, address)
@@ -128,12 +185,21 @@ class Swarm:
         for other in self.remotes:
             known = other.connection.remote
             if other is not remote and known is not None and known.peer_id == handshake.peer_id:
-                return "connected twice"
+                if twins.surplus(remote, other) is remote:
+                    return "connected twice"
+                self.drop(other, "connected twice", fault=False)
+                break
         return ""
 
     def established(self, remote: Remote) -> None:
         """Both handshakes have passed."""
         log.info("%s: connected over %s", remote, "?" if remote.link is None else remote.link.transport.name)
+
+    def listening(self, remote: Remote) -> None:
+        """The peer has said where it listens: perhaps there is a connection to it already."""
+        loser = twins.loser(remote, self.remotes)
+        if loser is not None:
+            self.drop(loser, "connected twice", fault=False)
 
     def drop(self, remote: Remote, reason: str, *, fault: bool) -> None:
         """Hang up on a peer; three faults ban its host."""
@@ -178,6 +244,12 @@ class Swarm:
         return None if self.content is None else self.content.layout
 
     @property
+    def _infohash_v2(self) -> bytes | None:
+        """As a handshake has it (BEP 52)."""
+        last = self.membership.infohashes[-1]
+        return last[:INFOHASH_BYTES] if len(last) > INFOHASH_BYTES else None
+
+    @property
     def have(self) -> PieceSet:
         """What this side has; nothing while the metadata is unknown."""
         return PieceSet(0) if self.content is None else self.content.have
@@ -198,32 +270,6 @@ class Swarm:
             self._rechoke_scheduled = True
             asyncio.get_running_loop().call_soon(self._rechoke)
 
-    def metadata_offered(self, remote: Remote, size: int) -> None:
-        """The peer has the info dictionary (BEP 9)."""
-        if self.torrent is not None:
-            return
-        try:
-            self._fetch.add_peer(remote, size)
-        except RemoteProtocolError as error:
-            self.drop(remote, f"metadata: {error}", fault=True)
-        self._ask_metadata()
-
-    def metadata_message(self, remote: Remote, payload: bytes) -> None:
-        """A ut_metadata message: answer it, or learn from it."""
-        info = None if self.torrent is None else self.torrent.info_bytes
-        try:
-            message = metadata.decode(payload)
-            if isinstance(message, metadata.MetadataRequest):
-                # BEP 9: a reject is what protects from a flood; an answer is 300 times as long as its request.
-                offered = info if remote.may_ask_metadata(0 if info is None else len(info)) else None
-                remote.connection.extended_message(metadata.NAME, metadata.answer(offered, message))
-            elif self.torrent is None and (found := self._fetch.receive(remote, payload)) is not None:
-                self._metadata_found(found)
-        except RemoteProtocolError as error:
-            self._fetch.remove_peer(remote)
-            self.drop(remote, f"metadata: {error}", fault=True)
-        self._ask_metadata()
-
     # Watcher of the download
 
     def piece_passed(self, index: int) -> None:
@@ -234,7 +280,7 @@ class Swarm:
 
     def piece_failed(self, index: int, liars: frozenset[Hashable]) -> None:
         """Blame whoever is known to have sent it."""
-        log.warning("piece %d: wrong SHA-1%s", index, "" if liars else ", sent by several peers")
+        log.warning("piece %d: wrong hash%s", index, "" if liars else ", sent by several peers")
         for liar in liars:
             if isinstance(liar, Remote):
                 self.ban(liar.address.host, f"sent piece {index} with a wrong hash")
@@ -266,7 +312,10 @@ class Swarm:
         if remote not in self.remotes:
             return
         self.remotes.discard(remote)
-        self._fetch.remove_peer(remote)
+        self.metadata_exchange.remove_peer(remote)
+        self.hash_exchange.remove_peer(remote)
+        if remote.failed_tls:
+            self.node.tls_memory.failed(remote.address, self.node.now_ns())
         self.node.forget_peer_id(remote.connection.peer_id)
         if self.content is not None:
             self.content.picker.remove_peer(remote)
@@ -289,25 +338,6 @@ class Swarm:
             for remote in list(self.remotes):
                 remote.update_interest()
 
-    def _ask_metadata(self) -> None:
-        if self.torrent is not None:
-            return
-        for remote in self.remotes:
-            for payload in self._fetch.requests(remote):
-                remote.connection.extended_message(metadata.NAME, payload)
-            remote.touch()
-
-    def _metadata_found(self, info: bytes) -> None:
-        try:
-            torrent = Torrent.from_info(info)
-            require_basic(torrent)
-            self.torrent = torrent
-        except InputError as error:  # the infohash vouches for it: no other peer has a better one
-            self.fail(error)
-            return
-        if not self.metadata.done():
-            self.metadata.set_result(torrent)
-
     def _rechoke(self) -> None:
         self._rechoke_scheduled = False
         now_ns = self.node.now_ns()
@@ -326,6 +356,7 @@ class Swarm:
             self.up.tick(now_ns)
             for remote in list(self.remotes):
                 remote.tick(now_ns)
+            self.hash_exchange.ask()
             if now_ns - self._choked_ns >= CHOKE_INTERVAL_NS:
                 self._rechoke()
             self._dial()
@@ -340,8 +371,10 @@ class Swarm:
             task.add_done_callback(self._dials.discard)
 
     async def _dial_one(self, address: Address) -> None:
-        failures = self.dialer.failures(address)
-        if self._crowded(address.host) or await self.node.dial(self, address, failures) is None:
+        # Anew: of all that were due in one turn of the loop, none had begun when there still was room.
+        if len(self.remotes) >= MAX_PEERS or any(remote.listens_at == address for remote in self.remotes):
+            self.dialer.postpone(address, self.node.now_ns())
+        elif self._crowded(address.host) or await self.node.dial(self, address) is None:
             self._ended(address, was_useful=False)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,17 +15,20 @@ from btresearch.peer.address import Address
 from btresearch.peer.magnet import Magnet
 from btresearch.peer.pieces import PieceSet
 from btresearch.peer.torrent import Torrent
-from btresearch.session import resume
+from btresearch.session import resume, ssl_port
 from btresearch.session.announcer import Announcer
 from btresearch.session.check import check
+from btresearch.session.decoy_site import DecoySite
 from btresearch.session.disk import Disk
 from btresearch.session.errors import StorageError
 from btresearch.session.link import Tap
+from btresearch.session.membership import Access, Membership
 from btresearch.session.node import Node
+from btresearch.session.policy import DEFAULT_TRANSPORTS, Policy
 from btresearch.session.rates import NS_PER_S
 from btresearch.session.storage import Storage
 from btresearch.session.swarm import Swarm
-from btresearch.session.wires import DEFAULT_TRANSPORTS, Policy, require_basic
+from btresearch.transport.ssl_torrent import PeerCertificate
 
 RESUME_INTERVAL_S = 5.0
 REPORT_S = 0.2
@@ -72,6 +76,7 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+NOTHING = Access()
 
 
 async def seed(
@@ -82,6 +87,8 @@ async def seed(
     port: int = 0,
     transports: Sequence[str] = DEFAULT_TRANSPORTS,
     shape: str = "rechunk",
+    tls: str | None = None,
+    access: Access = NOTHING,
     peers: Sequence[tuple[str, int]] = (),
     upload_bytes_per_s: int | None = None,
     verify: bool = True,
@@ -89,42 +96,59 @@ async def seed(
     report: Report = lambda progress: None,
     tap: Tap | None = None,
     keep_identity: bool = True,
+    ssl_certificate: PeerCertificate | None = None,
+    ssl_listen_port: int = 0,
+    decoy: str | None = None,
 ) -> SeedResult:
     """Serve `torrent` from `path` until `stop` is set (or for ever; cancelling ends it in order too).
 
     `path` is the content or the folder that holds it; it is hashed first unless `verify` is False.
     `transports` are accepted; the first is dialled with, towards `peers` and the trackers' peers. `report`
     is called a few times a second. `keep_identity`: the TLS certificate is that of earlier runs on this address.
+    `ssl_certificate` is for SSL torrents, which are listened for on `ssl_listen_port` alone (0 = any free one).
+
+    `decoy` (http://HOST:PORT or https://HOST:PORT) is the web server that strangers are shown in place of the
+    built-in one.
+
+    `tls` (`require`, `prefer`, `allow`, `never`) overrides what the order of `transports` says of TLS; a torrent
+    above level Basic requires it, and `access` holds what else its membership takes.
 
     Raises:
         StorageError: the content is missing, or not all of it is right.
-        InputError: an unknown transport or shape, or a torrent above btls level basic.
+        InputError: an unknown transport or shape, or one that the torrent's level rules out; no access.
     """
-    policy = Policy(tuple(transports), shape)
-    require_basic(torrent)
     began_ns = Node.now_ns()
-    storage = Storage.find(torrent, Path(path))
-    try:
-        have = (
-            await _checked_whole(torrent, storage, report) if verify else PieceSet.full(torrent.piece_count)
+    async with access.to(torrent) as membership:
+        policy = _policy(
+            torrent, membership, ssl_port.check(torrent, transports, ssl_certificate), shape, tls
         )
-        async with Node(
-            host=host,
-            port=port,
-            policy=policy,
-            upload_bytes_per_s=upload_bytes_per_s,
-            tap=tap,
-            keep_identity=keep_identity,
-        ) as node:
-            swarm = node.join(torrent.infohash, torrent)
-            with Disk(storage, on_error=swarm.fail) as disk:
-                swarm.open(torrent, disk, have)
-                swarm.add_peers([Address.of(*peer) for peer in peers], patient=True)
-                async with Announcer(node, swarm, torrent.announce):
-                    await _watch(swarm, (stop or asyncio.Event()).wait(), "seeding", report)
-                return SeedResult(torrent, swarm.up.total_bytes, (Node.now_ns() - began_ns) / NS_PER_S)
-    finally:
-        storage.close()
+        storage = Storage.find(torrent, Path(path))
+        try:
+            have = (
+                await _checked_whole(torrent, storage, report)
+                if verify
+                else PieceSet.full(torrent.piece_count)
+            )
+            async with Node(
+                host=host,
+                port=port,
+                policy=policy,
+                upload_bytes_per_s=upload_bytes_per_s,
+                tap=tap,
+                keep_identity=keep_identity,
+                ssl_certificate=ssl_certificate,
+                ssl_listen_port=ssl_listen_port,
+                decoy=_site(decoy),
+            ) as node:
+                swarm = node.join(membership, torrent)
+                with Disk(storage, on_error=swarm.fail) as disk:
+                    swarm.open(torrent, disk, have)
+                    swarm.add_peers([Address.of(*peer) for peer in peers], patient=True)
+                    async with Announcer(node, swarm, torrent.announce, accounts=access.accounts):
+                        await _watch(swarm, (stop or asyncio.Event()).wait(), "seeding", report)
+                    return SeedResult(torrent, swarm.up.total_bytes, (Node.now_ns() - began_ns) / NS_PER_S)
+        finally:
+            storage.close()
 
 
 async def get(
@@ -135,41 +159,52 @@ async def get(
     port: int = 0,
     transports: Sequence[str] = DEFAULT_TRANSPORTS,
     shape: str = "rechunk",
+    tls: str | None = None,
+    access: Access = NOTHING,
     peers: Sequence[tuple[str, int]] = (),
     upload_bytes_per_s: int | None = None,
     report: Report = lambda progress: None,
     tap: Tap | None = None,
     keep_identity: bool = True,
+    ssl_certificate: PeerCertificate | None = None,
+    ssl_listen_port: int = 0,
+    decoy: str | None = None,
+    stay: Callable[[], Awaitable[object]] | None = None,
 ) -> GetResult:
     """Download a torrent, or what a magnet link names, into `folder`; return when every piece is verified.
 
     What an earlier run left there is used. Cancelling saves resume data and raises CancelledError.
-    `keep_identity` is as for `seed`.
+    With `stay`, it is served from then on until what that returns is done. `tls`, `access`, `keep_identity`,
+    `ssl_certificate` and `ssl_listen_port` are as for `seed`.
 
     Raises:
         StorageError: the folder can't be used, or the disk is full.
-        InputError: an unknown transport or shape, or a torrent above btls level basic.
+        InputError: an unknown transport or shape, or one that the torrent's level rules out; no access; metadata
+            that is not what the magnet link promised.
     """
-    policy = Policy(tuple(transports), shape)
-    require_basic(source)
     began_ns = Node.now_ns()
     torrent = source if isinstance(source, Torrent) else None
     known = [*peers, *(source.peers if isinstance(source, Magnet) else ())]
     tiers = source.announce if isinstance(source, Torrent) else [[url] for url in source.trackers]
-    async with Node(
-        host=host,
-        port=port,
-        policy=policy,
-        upload_bytes_per_s=upload_bytes_per_s,
-        tap=tap,
-        keep_identity=keep_identity,
-    ) as node:
-        swarm = node.join(source.infohash, torrent)
-        swarm.add_peers([Address.of(*peer) for peer in known], patient=True)
-        async with Announcer(node, swarm, tiers):
-            await _watch(swarm, asyncio.shield(swarm.metadata), "metadata", report)
-            torrent = swarm.metadata.result()
-            resumed = await _fill(swarm, torrent, Path(folder), report)
+    async with access.to(source) as membership:
+        policy = _policy(source, membership, ssl_port.check(source, transports, ssl_certificate), shape, tls)
+        async with Node(
+            host=host,
+            port=port,
+            policy=policy,
+            upload_bytes_per_s=upload_bytes_per_s,
+            tap=tap,
+            keep_identity=keep_identity,
+            ssl_certificate=ssl_certificate,
+            ssl_listen_port=ssl_listen_port,
+            decoy=_site(decoy),
+        ) as node:
+            swarm = node.join(membership, torrent)
+            swarm.add_peers([Address.of(*peer) for peer in known], patient=True)
+            async with Announcer(node, swarm, tiers, accounts=access.accounts):
+                await _watch(swarm, asyncio.shield(swarm.metadata), "metadata", report)
+                torrent = swarm.metadata.result()
+                resumed = await _fill(swarm, torrent, Path(folder), report, stay)
     done_ns = swarm.completed_ns
     return GetResult(
         torrent=torrent,
@@ -181,8 +216,17 @@ async def get(
     )
 
 
-async def _fill(swarm: Swarm, torrent: Torrent, folder: Path, report: Report) -> int:
-    """Download what is missing; how many bytes were there already."""
+def _policy(
+    source: Torrent | Magnet, membership: Membership, transports: Sequence[str], shape: str, tls: str | None
+) -> Policy:
+    wish = isinstance(source, Torrent) and source.requires_tls
+    return Policy.choose(transports, shape, tls).of(membership, requires_tls=wish)
+
+
+async def _fill(
+    swarm: Swarm, torrent: Torrent, folder: Path, report: Report, stay: Callable[[], Awaitable[object]] | None
+) -> int:
+    """Download what is missing, and serve until `stay` says so; how many bytes were there already."""
     storage = Storage.create(torrent, folder)
     try:
         have = resume.load(storage, torrent.infohash)
@@ -194,6 +238,8 @@ async def _fill(swarm: Swarm, torrent: Torrent, folder: Path, report: Report) ->
             await _keep_resume(
                 swarm, disk, _watch(swarm, asyncio.shield(swarm.completed), "downloading", report)
             )
+            if stay is not None:
+                await _watch(swarm, stay(), "seeding", report)
         return resumed
     finally:
         storage.close()
@@ -210,10 +256,10 @@ async def _keep_resume(swarm: Swarm, disk: Disk, work: Coroutine[None, None, Non
         await disk.drain()
         content = swarm.content
         if content is not None and content.complete:
-            resume.remove(disk.storage, swarm.infohash)
+            resume.remove(disk.storage, content.torrent.infohash)
         elif content is not None:
             with contextlib.suppress(StorageError):
-                resume.save(disk.storage, swarm.infohash, content.have)
+                resume.save(disk.storage, content.torrent.infohash, content.have)
 
 
 async def _save_often(swarm: Swarm, disk: Disk) -> None:
@@ -223,7 +269,7 @@ async def _save_often(swarm: Swarm, disk: Disk) -> None:
         content = swarm.content
         if content is not None and content.have.count != saved:
             saved, have = content.have.count, content.have.copy()
-            disk.call(lambda have=have: resume.save(disk.storage, swarm.infohash, have))  # type: ignore[misc]
+            disk.call(partial(resume.save, disk.storage, content.torrent.infohash, have))
 
 
 async def _watch(swarm: Swarm, done: Awaitable[object], phase: Phase, report: Report) -> None:
@@ -251,6 +297,10 @@ async def _checked_whole(torrent: Torrent, storage: Storage, report: Report) -> 
     return have
 
 
+def _site(url: str | None) -> DecoySite | None:
+    return None if url is None else DecoySite.parse(url)
+
+
 def _checking(report: Report) -> Callable[[int, int], None]:
     return lambda done, total: report(Progress("checking", pieces=done, piece_count=total))
 
@@ -260,7 +310,7 @@ def _progress(swarm: Swarm, phase: Phase) -> Progress:
     total = 0 if torrent is None else torrent.total_bytes
     return Progress(
         phase=phase,
-        port=swarm.node.port,
+        port=swarm.node.port_of(swarm.infohash),
         pieces=0 if content is None else content.have.count,
         piece_count=0 if torrent is None else torrent.piece_count,
         done_bytes=0 if content is None else total - content.left_bytes,

@@ -1,4 +1,7 @@
-"""What is served: chunks of pieces, read ahead in the disk thread, kept in a bounded cache."""
+"""What is served: chunks of pieces, read ahead in the disk thread, kept in a bounded cache.
+
+The memory of a chunk that goes is used for the next one: fresh pages cost more than the copy into them.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,13 @@ class Uploads:
     def __init__(self, disk: Disk, *, on_loaded: Callable[[], None]) -> None:
         self._disk, self._layout = disk, disk.storage.layout
         self._on_loaded = on_loaded
+        self._chunk_bytes = min(CHUNK_BYTES, self._layout.piece_length_bytes)
         self._chunks: OrderedDict[_Key, memoryview] = OrderedDict()
+        self._spare: list[memoryview] = []
         self._loading: set[_Key] = set()
-        self._cached_bytes = 0
 
     def block(self, block: Block) -> memoryview | None:
-        """The block's bytes, or None while the disk thread fetches them."""
+        """The block's bytes, or None while the disk thread fetches them. Send them in this turn of the loop."""
         key = (block.index, block.begin // CHUNK_BYTES)
         offset = block.begin % CHUNK_BYTES
         if offset + block.length > CHUNK_BYTES:
@@ -56,12 +60,12 @@ class Uploads:
         self._loading.add(key)
         start = key[0] * self._layout.piece_length_bytes + key[1] * CHUNK_BYTES
         length = min(CHUNK_BYTES, self._layout.piece_bytes(key[0]) - key[1] * CHUNK_BYTES)
-        self._disk.read(start, length, lambda data: self._loaded(key, data))
+        chunk = self._spare.pop() if self._spare else memoryview(bytearray(self._chunk_bytes))
+        self._disk.read_into(start, chunk[:length], lambda: self._loaded(key, chunk))
 
-    def _loaded(self, key: _Key, data: bytes) -> None:
+    def _loaded(self, key: _Key, chunk: memoryview) -> None:
         self._loading.discard(key)
-        self._chunks[key] = memoryview(data)
-        self._cached_bytes += len(data)
-        while self._cached_bytes > CACHE_BYTES and len(self._chunks) > 1:
-            self._cached_bytes -= len(self._chunks.popitem(last=False)[1])
+        self._chunks[key] = chunk
+        while len(self._chunks) > max(1, CACHE_BYTES // self._chunk_bytes):
+            self._spare.append(self._chunks.popitem(last=False)[1])
         self._on_loaded()

@@ -1,26 +1,28 @@
-"""Which transports this endpoint speaks: the one to dial with, the one for what a stranger's first bytes say."""
+"""The key material of one endpoint: transports to dial with, and those for what a stranger's first bytes say."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import time
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property, partial
 
-from btresearch.errors import InputError, printable
+from btresearch.errors import InputError
 from btresearch.peer.address import Address
-from btresearch.peer.magnet import Magnet
-from btresearch.peer.torrent import Torrent
+from btresearch.peer.handshake import INFOHASH_BYTES
 from btresearch.session import identity
 from btresearch.session.keylog import MemoryKeyLog
-from btresearch.transport import TRANSPORTS, Clear, MseInitiator, MseResponder, SkeyIndex, Transport
+from btresearch.session.membership import Membership
+from btresearch.session.policy import Policy
+from btresearch.session.quota import Quota
+from btresearch.transport import Clear, LocalProtocolError, MseInitiator, MseResponder, SkeyIndex, Transport
 from btresearch.transport.btls import (
     ClientFactory,
     Initiator,
     Keyring,
+    Member,
     Responder,
     ServerIdentity,
     TorrentKey,
@@ -29,100 +31,84 @@ from btresearch.transport.btls import (
 from btresearch.transport.dispatch import Wire
 from btresearch.transport.mse.wire import Method
 
-SHAPES = ("rechunk", "none")
-DEFAULT_TRANSPORTS = ("btls_basic", "mse_rc4", "mse_plain", "clear")
-# Proof lookups an address may cause in a minute; past it, the decoy (protocol.md, step 2).
-LOOKUPS_PER_MINUTE = 240
-MAX_ADDRESSES = 4096
-# A lookup in more torrents runs in a thread: beyond this it costs more than the change of threads.
-MAX_INLINE_LOOKUP = 1000
-
-
-def require_basic(source: Torrent | Magnet) -> None:
-    """Raises InputError for a torrent above level Basic: speaking anything less for it would betray it."""
-    if source.tls is not None:
-        name = printable(source.name or source.infohash.hex(), 100)
-        raise InputError(
-            name, "a torrent of btls level basic; this one requires more, which is not implemented"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Transports by name, the preferred one first, and the shape of TLS records.
-
-    All are accepted; the first is dialled with. A port whose transports are all TLS answers plain bytes as
-    a web server does. After a failure the next transport is dialled, except that TLS never falls back.
-    """
-
-    transports: tuple[str, ...] = DEFAULT_TRANSPORTS
-    shape: str = "rechunk"
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.transports if name not in TRANSPORTS]
-        if unknown or not self.transports:
-            raise InputError(
-                "transport", f"one or more of {', '.join(TRANSPORTS)}, not {', '.join(unknown) or 'none'}"
-            )
-        if self.shape not in SHAPES:
-            raise InputError("shape", f"one of {', '.join(SHAPES)}, not {self.shape}")
-
-    @property
-    def requires_tls(self) -> bool:
-        """Whether this port is a web server to everyone else."""
-        return all(TRANSPORTS[name].wire == "tls" for name in self.transports)
-
-    def accepts(self, wire: Wire) -> bool:
-        """Whether a connection that begins like `wire` is served."""
-        return any(TRANSPORTS[name].wire == wire for name in self.transports)
-
-    def dial_with(self, failures: int) -> str:
-        """The transport for the next dial after so many failures in a row."""
-        if TRANSPORTS[self.transports[0]].wire == "tls":
-            return self.transports[0]
-        plain = [name for name in self.transports if TRANSPORTS[name].wire != "tls"]
-        return plain[failures % len(plain)]
-
-    def mse_methods(self) -> tuple[Method, ...]:
-        """MSE's crypto methods, the preferred one first."""
-        methods: dict[str, Method] = {"mse_rc4": "rc4", "mse_plain": "plain"}
-        return tuple(methods[name] for name in self.transports if name in methods)
+# A lookup in more torrents runs in a thread. Up to here (CHUNK_ROWS of the keyring) it takes some 30 us, and the
+# change of threads would take several times as long.
+MAX_INLINE_LOOKUP = 8192
+# Longer sleeps are cut: a machine that was suspended wakes up with an old certificate.
+MAX_RENEWAL_PAUSE_S = 6 * 3600.0
 
 
 class Wires:
-    """The key material of one endpoint, and the transports made from it."""
+    """Torrents come with `serve` and go with `forget`; each is found over the transports of its own policy."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._keyring, self._skeys = Keyring(), SkeyIndex()
+        self._memberships: dict[bytes, Membership] = {}
         self._own_ekms: set[bytes] = set()
-        self._lookups = _Quota()
-        self._identity: ServerIdentity  # set by `prepare`
+        self._lookups = Quota()
+        self._make_identity: Callable[[], ServerIdentity] = identity.fresh
+        self._identity: ServerIdentity | None = None
 
     async def prepare(self, host: str, *, keep_identity: bool) -> None:
         """Have the TLS identity of listening address `host` at hand; before anyone can connect."""
         if self.policy.accepts("tls"):
-            make = partial(identity.kept, host) if keep_identity else identity.fresh
-            self._identity = await asyncio.to_thread(make)
+            self._make_identity = partial(identity.kept, host) if keep_identity else identity.fresh
+            self._identity = await asyncio.to_thread(self._make_identity)
 
-    def serve(self, infohash: bytes) -> None:
-        """Recognise this torrent when it is asked for."""
-        self._keyring.add(infohash)
-        self._skeys.add(infohash)
+    async def keep_current(self) -> None:
+        """Replace the identity before it expires, for as long as this runs."""
+        while self._identity is not None:
+            left = identity.renewal_of(self._identity) - datetime.now(UTC)
+            await asyncio.sleep(min(max(left.total_seconds(), 0.0), MAX_RENEWAL_PAUSE_S))
+            if not identity.is_current(self._identity):
+                self._identity = await asyncio.to_thread(self._make_identity)
 
-    def outgoing(self, name: str, infohash: bytes) -> Transport:
-        """An initiator's transport."""
-        if name == "clear":
-            return Clear()
-        if name == "btls_basic":
+    def serve(self, membership: Membership, policy: Policy) -> None:
+        """Recognise this torrent, over what `policy` allows. Raises InputError if this endpoint has no TLS."""
+        if policy.accepts("tls"):
+            if not self.policy.accepts("tls"):
+                raise InputError("transport", "btls on this endpoint: the torrent requires it")
+            for key in membership.keys:
+                self._keyring.add(key)
+                self._memberships[key.infohash] = membership
+        if policy.accepts("mse"):
+            for infohash in membership.infohashes:
+                self._skeys.add(infohash[:INFOHASH_BYTES])
+
+    def forget(self, membership: Membership) -> None:
+        """Nobody finds this torrent any more."""
+        for infohash in membership.infohashes:
+            self._keyring.discard(infohash)
+            self._skeys.discard(infohash[:INFOHASH_BYTES])
+            self._memberships.pop(infohash, None)
+
+    def outgoing(
+        self, name: str, membership: Membership, *, pin: bytes | None = None, skey: bytes | None = None
+    ) -> Transport:
+        """An initiator's transport. `pin`: SPKI SHA-256 of the leaf that must answer, at level Full.
+
+        `skey`: the infohash that MSE is to be keyed with, if not the first.
+        Raises LocalProtocolError at Full while there is no credential.
+        """
+        if name.startswith("btls"):
             return Initiator(
-                TorrentKey.basic(infohash),
+                membership.dial_key,
                 client=self._client,
                 shape=self.policy.shape,
                 own_ekms=self._own_ekms,
+                member=_present(membership),
+                pin=pin,
+                entropy=os.urandom,
+                now_s=time.time,
             )
+        if membership.level != "basic":
+            raise LocalProtocolError(f"{name}: the torrent's level is {membership.level}")
+        if name == "clear":
+            return Clear()
         method: Method = "rc4" if name == "mse_rc4" else "plain"
-        return MseInitiator(infohash, entropy=os.urandom, methods=(method,))
+        skey = skey or membership.infohashes[0][:INFOHASH_BYTES]
+        return MseInitiator(skey, entropy=os.urandom, methods=(method,))
 
     def incoming(self, wire: Wire, address: Address) -> Transport:
         """A responder's transport for what the first bytes announce."""
@@ -130,6 +116,8 @@ class Wires:
             return Clear()
         if wire == "mse":
             return MseResponder(self._skeys, entropy=os.urandom, methods=self.policy.mse_methods())
+        if self._identity is None:
+            raise LocalProtocolError("this endpoint has no TLS identity")
         return Responder(
             self._keyring,
             self._identity,
@@ -138,30 +126,20 @@ class Wires:
             deferred_lookup=len(self._keyring) > MAX_INLINE_LOOKUP,
             own_ekms=self._own_ekms,
             admit=lambda: self._lookups.admit(address),
+            member_of=self._member_of,
+            now_s=time.time,
         )
+
+    def _member_of(self, key: TorrentKey) -> Member | None:
+        membership = self._memberships.get(key.infohash)
+        return None if membership is None else _present(membership)
 
     @cached_property
     def _client(self) -> ClientFactory:
         return best_client(MemoryKeyLog())
 
 
-class _Quota:
-    """Lookups per address (IPv6: per /56) in the present minute."""
-
-    def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[str, int], int] = OrderedDict()
-
-    def admit(self, address: Address) -> bool:
-        key = (network(address.host), int(time.monotonic() // 60))
-        self._counts[key] = self._counts.get(key, 0) + 1
-        while len(self._counts) > MAX_ADDRESSES:
-            self._counts.popitem(last=False)
-        return self._counts[key] <= LOOKUPS_PER_MINUTE
-
-
-def network(host: str) -> str:
-    """Whose connections count as one's: an IPv4 address, an IPv6 /56; anything else is itself."""
-    try:
-        return str(ipaddress.IPv6Network(f"{host.partition('%')[0]}/56", strict=False))
-    except ValueError:
-        return host
+def _present(membership: Membership) -> Member | None:
+    """One's credential, unless it has expired: with that one, nobody is to learn that the torrent is here."""
+    member = membership.member()
+    return member if member is not None and time.time() < member.credential.not_after_s else None

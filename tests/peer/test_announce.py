@@ -12,6 +12,7 @@ from btresearch.peer import (
     Address,
     AnnounceRequest,
     AnnounceResponse,
+    KnownPeer,
     RemoteProtocolError,
     TrackerFailure,
     announce,
@@ -20,7 +21,8 @@ from btresearch.peer import (
 
 INFOHASH = bytes.fromhex("123456789abcdef123456789abcdef123456789a")
 REQUEST = AnnounceRequest(INFOHASH, b"-XX0001-abcdefghijkl", 6881, 1, 2, 3, "started", numwant=30)
-RESPONSE = AnnounceResponse(1800, (Address("192.0.2.1", 6881), Address("2001:db8::1", 1)), seeds=1, leeches=2)
+PEERS = (KnownPeer(Address("192.0.2.1", 6881)), KnownPeer(Address("2001:db8::1", 1)))
+RESPONSE = AnnounceResponse(1800, PEERS, seeds=1, leeches=2)
 IDS = f"info_hash={'a' * 20}&peer_id={'b' * 20}"
 
 
@@ -111,7 +113,10 @@ def test_compact_and_ipv6_peers() -> None:
     four = b"\x0a\x00\x00\x01\x1a\xe1" + b"\x0a\x00\x00\x02\x00\x00"  # port 0 is nobody
     six = bytes.fromhex("20010db8000000000000000000000001") + b"\x1a\xe2"
     answer = announce.decode_response(b"d8:intervali900e5:peers12:" + four + b"6:peers618:" + six + b"e")
-    assert answer.peers == (Address("10.0.0.1", 6881), Address("2001:db8::1", 6882))
+    assert [peer.address for peer in answer.peers] == [
+        Address("10.0.0.1", 6881),
+        Address("2001:db8::1", 6882),
+    ]
     assert answer.interval_s == 900
 
 
@@ -135,13 +140,13 @@ def test_intervals_are_bounded(interval: bytes, expected: int) -> None:
 
 def test_odd_entries_are_left_out() -> None:
     body = b"d5:peersld2:ip1:h4:porti1eei7ed2:ip1:h4:porti0eed2:ipi5e4:porti1eed2:ip1:h4:porti1eee8:intervali60ee"
-    assert announce.decode_response(body).peers == (Address("h", 1),)
+    assert announce.decode_response(body).peers == (KnownPeer(Address("h", 1)),)
 
 
 @pytest.mark.parametrize("host", [b"", b"a" * 256, b"a\x1b[2J", b"\xff", b"a\nb", "\u65e5".encode()])
 def test_hosts_that_are_none_are_left_out(host: bytes) -> None:
     body = bencode.encode({b"peers": [{b"ip": host, b"port": 1}, {b"ip": b"::ffff:127.0.0.1", b"port": 80}]})
-    assert announce.decode_response(body).peers == (Address("127.0.0.1", 80),)
+    assert announce.decode_response(body).peers == (KnownPeer(Address("127.0.0.1", 80)),)
 
 
 @pytest.mark.parametrize(

@@ -371,7 +371,7 @@ def test_the_table_judges_every_message_in_every_phase() -> None:
     assert set(RULES) == set(Message.__args__)
     for kind, rule in RULES.items():
         for phase in Phase:
-            legal = violation(phase, kind, fast=True, extended=True) is None
+            legal = violation(phase, kind, lambda _: True) is None
             assert legal == (phase in rule.phases)
 
 

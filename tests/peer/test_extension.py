@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from btresearch.peer import ExtensionHandshake, RemoteProtocolError, extension
 
@@ -37,6 +39,31 @@ def test_own_handshake() -> None:
 def test_over_btls_it_names_nobody() -> None:
     fields = extension.handshake_fields({b"ut_metadata": 1}, metadata_size=99, tls=True)
     assert fields.keys() == {b"m", b"reqq", b"metadata_size", b"tls"}
+
+
+def test_btls_and_the_listening_port() -> None:
+    fields = extension.handshake_fields({}, tls=True, port=6881)
+    payload = extension.encode_handshake(fields)
+    assert payload == b"d1:mde1:pi6881e4:reqqi500e3:tlsi1ee"
+    hello = extension.decode_handshake(payload)
+    assert (hello.tls, hello.port) == (True, 6881)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"de", b"d1:pi0e3:tlsi0ee", b"d1:pi65536e3:tlsi2ee", b"d1:p1:x3:tls1:1e"]
+)
+def test_btls_and_a_port_are_said_or_not(payload: bytes) -> None:
+    hello = extension.decode_handshake(payload)
+    assert (hello.tls, hello.port) == (False, None)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=100))
+def test_only_protocol_errors_escape(payload: bytes) -> None:
+    try:
+        assert extension.decode_handshake(b"d" + payload).port != 0
+    except RemoteProtocolError as error:
+        assert str(error)
 
 
 def test_senseless_values_are_left_out() -> None:

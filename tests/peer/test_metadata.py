@@ -143,3 +143,21 @@ def test_only_remote_protocol_error_escapes(payload: bytes) -> None:
 def test_requests_from_the_peer_are_ignored_by_the_fetch() -> None:
     assert fetching(a=5).receive("a", metadata.encode(MetadataRequest(0))) is None
     assert fetching(a=5).receive("stranger", metadata.encode(MetadataReject(0))) is None
+
+
+@pytest.mark.parametrize("which", ["v1", "v2", "both"])
+def test_metadata_has_every_infohash_of_the_link(which: str) -> None:
+    info = b"d4:name1:xe"
+    good = {"v1": hashlib.sha1(info).digest(), "v2": hashlib.sha256(info).digest()}
+    topics = tuple(good.values()) if which == "both" else (good[which],)
+    for wrong in (None, *range(len(topics))):
+        asked = [bytes(len(topic)) if number == wrong else topic for number, topic in enumerate(topics)]
+        fetch = MetadataFetch(*asked)
+        fetch.add_peer("p", len(info))
+        assert fetch.requests("p")
+        data = metadata.encode(metadata.MetadataData(0, len(info), info))
+        if wrong is None:
+            assert fetch.receive("p", data) == info
+        else:
+            with pytest.raises(RemoteProtocolError, match="wrong hash"):
+                fetch.receive("p", data)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btresearch.peer import PieceSet, RemoteProtocolError
-from btresearch.peer.remote import MAX_PIECES, RemotePieces
+from btresearch.peer.info import MAX_PIECES
+from btresearch.peer.remote import RemotePieces
 
 announcements = st.lists(st.integers(0, 19), max_size=10)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from btresearch.errors import InputError
 from btresearch.peer import Torrent, bencode
+from btresearch.peer.tls_info import Kdf, TlsInfo
 
 PIECE = 16384
 
@@ -69,12 +70,35 @@ def test_infohash_is_of_the_bytes_that_came() -> None:
     assert Torrent.load(torrent.dump()) == torrent
 
 
-def test_tls_is_kept_raw_wherever_it_stands() -> None:
-    tls = {b"version": 1, b"later": [b"unknown"]}
-    torrent = load(info(tls=tls), tls={"require": 1})
-    assert torrent.tls == tls
-    assert torrent.tls_bytes == bencode.encode(tls)  # type: ignore[arg-type]
-    assert torrent.root[b"tls"] == {b"require": 1}
+def test_tls_of_the_file_is_kept_and_never_exported_unasked() -> None:
+    wanted = TlsInfo.create("strict", bytes(32))
+    tls = bencode.decode(wanted.encode())
+    torrent = load(info(tls=tls), tls={"require": 1}, **{"tls secret": b"s" * 32})
+    assert torrent.tls_info == wanted
+    assert (torrent.secret, torrent.requires_tls) == (b"s" * 32, True)
+    assert b"tls secret" not in torrent.dump() and Torrent.load(torrent.dump()).secret is None
+    assert Torrent.load(torrent.dump(with_secret=True)) == torrent
+    assert b"s" * 32 not in repr(torrent).encode()
+
+
+def test_a_secret_has_no_say_beside_a_passphrase_or_without_a_level() -> None:
+    tls = bencode.decode(TlsInfo.create("strict", bytes(32), kdf=Kdf(bytes(16))).encode())
+    for each in (info(tls=tls), info()):
+        assert load(each, **{"tls secret": b"s" * 32}).secret is None
+
+
+@pytest.mark.parametrize(
+    ("root", "requires"), [({"require": 1}, True), ({"require": 0}, False), ({}, False), (1, False)]
+)
+def test_tls_beside_the_info_dictionary_only_raises_the_policy(root: object, requires: bool) -> None:
+    torrent = load(info(), tls=root)
+    assert (torrent.requires_tls, torrent.tls_info) == (requires, None)
+
+
+@pytest.mark.parametrize("tls", [1, {}, {"v": 2, "level": "strict", "commit": "c" * 32}])
+def test_tls_that_is_not_understood_is_refused(tls: object) -> None:
+    with pytest.raises(InputError, match="tls"):
+        load(info(tls=tls))
 
 
 def test_tiers_of_bep_12_win_over_announce() -> None:
@@ -131,7 +155,8 @@ REFUSED = {
     "info is a list": ({"info": []}, "info dictionary"),
     "no name": ({"info": info(name=None)}, "info.name"),
     "no pieces": ({"info": info(pieces=None)}, "2 hashes"),
-    "v2 only": ({"info": info(pieces=None, meta_version=2)}, "BEP 52"),
+    "v2 without files": ({"info": info(pieces=None, meta_version=2)}, "info.file tree: a dictionary"),
+    "later version": ({"info": info(meta_version=3)}, "info.meta version: version 2"),
     "too few hashes": ({"info": info(pieces=b"h" * 20)}, "2 hashes of 20 bytes, not 20 bytes"),
     "half a hash": ({"info": info(pieces=b"h" * 41)}, "2 hashes"),
     "zero piece length": ({"info": info(piece_length=0)}, "info.piece length"),
@@ -212,7 +237,7 @@ def test_metadata_alone_makes_the_same_torrent() -> None:
 
 def test_piece_hash_is_by_index() -> None:
     torrent = load(info(pieces=b"a" * 20 + b"b" * 20))
-    assert [torrent.piece_hash(0), torrent.piece_hash(1)] == [b"a" * 20, b"b" * 20]
+    assert [torrent.piece_hash(index).sha1 for index in (0, 1)] == [b"a" * 20, b"b" * 20]
     for index in (-1, 2):
         with pytest.raises(IndexError):
             torrent.piece_hash(index)

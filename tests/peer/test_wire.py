@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from btresearch.peer import wire
 from btresearch.peer.errors import RemoteProtocolError
+from btresearch.peer.hashes import Hashes, HashRange, HashReject, HashRequest
 from btresearch.peer.messages import (
     AllowedFast,
     Bitfield,
@@ -28,7 +29,12 @@ from btresearch.peer.messages import (
     Unchoke,
 )
 
-# ids and field order: BEP 3 "peer messages", BEP 6, BEP 10
+RANGE = HashRange(b"r" * 32, 1, 4, 2, 2)
+RANGE_HEX = "72" * 32 + "00000001" + "00000004" + "00000002" + "00000002"
+
+HASHES = tuple(letter * 32 for letter in (b"a", b"b", b"c", b"d"))
+
+# ids and field order: BEP 3 "peer messages", BEP 6, BEP 10, BEP 52
 VECTORS: list[tuple[Message, str]] = [
     (KeepAlive(), "00000000"),
     (Choke(), "0000000100"),
@@ -46,6 +52,10 @@ VECTORS: list[tuple[Message, str]] = [
     (Reject(1, 2, 16384), "0000000d10000000010000000200004000"),
     (AllowedFast(3), "000000051100000003"),
     (Extended(2, b"hi"), "0000000414026869"),
+    (HashRequest(RANGE), "0000003115" + RANGE_HEX),
+    # two hashes, and an uncle for each of two proof layers: log2(2) - 1 = 0 are left out
+    (Hashes(RANGE, HASHES), "000000b116" + RANGE_HEX + b"".join(HASHES).hex()),
+    (HashReject(RANGE), "0000003117" + RANGE_HEX),
 ]
 
 number = st.integers(0, 2**32 - 1)

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from btresearch.peer.address import Address
+from btresearch.session.membership import Membership
 from btresearch.session.node import Node
+from btresearch.session.policy import Policy
 from btresearch.session.remote import Remote
 from btresearch.session.swarm import MAX_PEERS, MAX_PEERS_PER_HOST, Swarm
-from btresearch.session.wires import Policy
 from btresearch.transport import Clear
 from tests.session.swarming import HOST
 
@@ -23,7 +24,7 @@ def _node() -> Node:
 
 
 def _calls(swarm: Swarm, host: str) -> bool:
-    connection = swarm.connection(initiator=False, anonymous=False)
+    connection = swarm.connection(initiator=False)
     return swarm.adopt(swarm.node.link(Clear()), connection, Address(host, 6881)) is not None
 
 
@@ -47,7 +48,7 @@ CALLERS = [
 def test_callers(hosts: list[str], admitted: int) -> None:
     async def main() -> int:
         async with _node() as node:
-            swarm = node.join(IH)
+            swarm = node.join(Membership.basic(IH))
             return sum(_calls(swarm, host) for host in hosts)
 
     assert asyncio.run(main()) == admitted
@@ -56,7 +57,7 @@ def test_callers(hosts: list[str], admitted: int) -> None:
 def test_a_place_that_is_left_is_free_again() -> None:
     async def main() -> None:
         async with _node() as node:
-            swarm = node.join(IH)
+            swarm = node.join(Membership.basic(IH))
             assert [_calls(swarm, "192.0.2.1") for _ in range(ASKED)].count(True) == MAX_PEERS_PER_HOST
             swarm.lost(next(iter(swarm.remotes)), "gone")
             assert [_calls(swarm, "192.0.2.1") for _ in range(2)] == [True, False]
@@ -69,9 +70,9 @@ def test_a_tracker_that_names_one_host_often_does_not_make_us_flood_it(
 ) -> None:
     dialled: list[Address] = []
 
-    async def dial(node: Node, swarm: Swarm, address: Address, failures: int) -> Remote:
+    async def dial(node: Node, swarm: Swarm, address: Address) -> Remote:
         dialled.append(address)
-        remote = Remote(swarm, swarm.connection(initiator=True, anonymous=False), address)
+        remote = Remote(swarm, swarm.connection(initiator=True), address)
         swarm.remotes.add(remote)
         return remote
 
@@ -79,7 +80,7 @@ def test_a_tracker_that_names_one_host_often_does_not_make_us_flood_it(
 
     async def main() -> None:
         async with _node() as node:
-            swarm = node.join(IH)
+            swarm = node.join(Membership.basic(IH))
             swarm.add_peers([Address("192.0.2.1", port) for port in range(1, ASKED + 1)])
             swarm.add_peers([Address("192.0.2.2", 1)])
             await asyncio.sleep(0.05)

@@ -13,7 +13,7 @@ from btresearch.peer import Torrent
 from btresearch.peer.layout import Block
 from btresearch.session import StorageError
 from btresearch.session import uploads as uploads_module
-from btresearch.session.disk import Disk, sha1
+from btresearch.session.disk import Disk
 from btresearch.session.storage import Storage
 from btresearch.session.uploads import Uploads
 from tests.session.swarming import single
@@ -66,7 +66,7 @@ def test_no_wake_up_is_lost(tmp_path: Path) -> None:
                         done.set_result(None)
 
                 for _ in range(burst):
-                    disk.read(0, 10, answered)
+                    disk.ask(lambda: storage.read(0, 10), answered)
                 await asyncio.wait_for(done, 5)
 
     asyncio.run(main())
@@ -77,15 +77,15 @@ def test_no_wake_up_is_lost(tmp_path: Path) -> None:
 def test_errors_reach_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, storage = _storage(tmp_path)
 
-    def broken(fd: int, length: int, offset: int) -> bytes:
+    def broken(fd: int, buffers: object, offset: int) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "pread", broken)
+    monkeypatch.setattr(os, "preadv", broken)
     told: list[StorageError] = []
 
     async def main() -> None:
         with Disk(storage, on_error=told.append) as disk:
-            disk.read(0, 10, lambda data: pytest.fail("no data"))
+            disk.read_into(0, memoryview(bytearray(10)), lambda: pytest.fail("no data"))
             await disk.drain()
 
     asyncio.run(main())
@@ -93,9 +93,16 @@ def test_errors_reach_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     storage.close()
 
 
-def test_sha1_is_fips_180() -> None:
-    """FIPS 180-4 example: "abc"."""
-    assert sha1(memoryview(b"abc")).hex() == "a9993e364706816aba3e25717850c26c9cd0d89d"
+def test_a_file_that_ends_early_reads_as_zeros(tmp_path: Path) -> None:
+    content = single(tmp_path / "in", 50_000, 16384)
+    source = (tmp_path / "in" / "content.bin").read_bytes()
+    storage = Storage.find(content.torrent, content.folder)
+    os.truncate(tmp_path / "in" / "content.bin", 20_000)
+    found = bytearray(b"x" * 20_000)
+    storage.read_into(10_000, memoryview(found))
+    assert found == source[10_000:20_000] + bytes(10_000)
+    assert storage.read(10_000, 20_000) == found
+    storage.close()
 
 
 def test_uploads_cache_and_odd_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +131,8 @@ def test_uploads_cache_and_odd_requests(tmp_path: Path, monkeypatch: pytest.Monk
             for block in (Block(0, 0, 16384), Block(1, 16384, 100), Block(6, 0, 3392), Block(2, 16000, 5000)):
                 start = block.index * 32768 + block.begin
                 assert await served(uploads, disk, block) == source[start : start + block.length]
-            assert uploads._cached_bytes <= 40_000
+            assert len(uploads._chunks) * 16384 <= 40_000
+            assert uploads._spare
             assert all(uploads.prefetch(Block(index, 0, 1)) for index in range(3, 6))
             await disk.drain()
 

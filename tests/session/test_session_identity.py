@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from btresearch.session import identity as module
 from btresearch.session.node import Node
-from btresearch.session.wires import Policy
+from btresearch.session.policy import Policy
 from btresearch.transport.btls import ServerIdentity
 from tests.session.swarming import HOST
 

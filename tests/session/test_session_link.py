@@ -6,6 +6,9 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import pytest
+
+from btresearch.session import link as module
 from btresearch.session.link import HIGH_WATER_BYTES, Link
 from btresearch.transport import Clear, RemoteProtocolError
 
@@ -172,3 +175,21 @@ def test_link_dropped_while_it_was_dialled_never_speaks() -> None:
         theirs.close()
 
     asyncio.run(main())
+
+
+def test_a_certificate_that_expires_while_the_machine_sleeps_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = [1000.0]
+    monkeypatch.setattr(module, "EXPIRY_CHECK_S", 0.02)
+    monkeypatch.setattr("time.time", lambda: now_s[0])
+
+    async def body(link: Link, owner: Recorder, peer: socket.socket) -> None:
+        link._end_with(now_s[0] + 3600)
+        await asyncio.sleep(0.1)
+        assert not link.closing
+        now_s[0] += 3600  # the loop's clock saw a moment
+        await asyncio.wait_for(link.gone, 2)
+        assert ("lost", "the peer's certificate has expired") in owner.events
+
+    _run(body, Clear())

@@ -76,7 +76,7 @@ def test_probes_of_a_tls_only_port_meet_a_web_server(tmp_path: Path) -> None:
         request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         hello = b"\x13" + PLAIN + bytes(8) + content.torrent.infohash + bytes(20)
         assert (await _ask(end.port, request, tls=True)).startswith(
-            b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\n"
+            b"HTTP/1.1 403 Forbidden\r\nServer: nginx/1.22.1\r\n"
         )
         assert (await _ask(end.port, hello, tls=True)).startswith(
             b"HTTP/1.1 400 Bad Request\r\nServer: nginx"
@@ -101,7 +101,7 @@ def test_curl_sees_a_web_server_on_the_port_that_serves_peers(tmp_path: Path) ->
         )
         answer, _ = await curl.communicate()
         assert curl.returncode == 0
-        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\nDate: ")
+        assert answer.startswith(b"HTTP/1.1 404 Not Found\r\nServer: nginx/1.22.1\r\nDate: ")
 
     asyncio.run(_with_seed(tmp_path, body))
 
@@ -217,6 +217,19 @@ def test_undecided_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.M
     asyncio.run(main())
 
 
+def test_one_address_pushes_out_its_own_and_nobody_else_s() -> None:
+    crowd, gone = module.Crowd(), list[str]()
+    hosts = ["198.51.100.7"] + [f"2001:db8::{number:x}" for number in range(4)] + ["192.0.2.1"] * 2
+    for number, host in enumerate([*hosts, "2001:db8::ffff", "192.0.2.1", "203.0.113.5"]):
+        name = f"{number} {host}"
+        crowd.enter(name, host, lambda reason, name=name: gone.append(name), 6)  # type: ignore[misc]
+        assert len(crowd) <= 6
+    assert gone == ["1 2001:db8::0", "2 2001:db8::1", "3 2001:db8::2", "5 192.0.2.1"]
+    crowd.leave("0 198.51.100.7")
+    crowd.disperse("stopped")
+    assert "0 198.51.100.7" not in gone and len(gone) == 4 + 5
+
+
 def test_undecided_connections_time_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "UNDECIDED_S", 0.2)
 
@@ -245,14 +258,14 @@ def test_strangers_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             for _ in range(5):
                 reader, writer = await asyncio.open_connection(HOST, end.port, ssl=_client_tls())
                 writer.write(request)
-                assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 403")
                 visits.append((reader, writer))
             for reader, _ in visits[:2]:
                 with contextlib.suppress(ConnectionError):
                     await asyncio.wait_for(reader.read(), 1.0)  # ends: the oldest made room
             for _, writer in visits[2:]:
                 writer.write(request)
-            await asyncio.wait_for(visits[4][0].readuntil(b"HTTP/1.1 404"), 1.0)
+            await asyncio.wait_for(visits[4][0].readuntil(b"HTTP/1.1 403"), 1.0)
             await fetch(content.torrent, tmp_path / "out", end.port, transports=TLS_ONLY)
             for _, writer in visits:
                 writer.close()

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from btresearch.session.membership import Membership
 from btresearch.session.node import Node
 from btresearch.session.wires import MAX_INLINE_LOOKUP
 from btresearch.transport.btls import Keyring, TorrentKey
 from tests.session.swarming import HOST, Content, Seeding, fetch, seeding, single
 
-MANY, FEW = 2000, 10
+MANY, FEW = 9000, 10
 TLS_ONLY = ["btls_basic"]
 LIKE_A_HELLO = b"\x01" * 644  # no HTTP, and long enough to be looked up
 
@@ -43,7 +44,7 @@ def _crowd(monkeypatch: pytest.MonkeyPatch, others: int) -> None:
 
     async def entered(node: Node) -> Node:
         for _ in range(others):
-            node.wires.serve(rng.randbytes(20))
+            node.wires.serve(Membership.basic(rng.randbytes(20)), node.policy)
         return await enter(node)
 
     monkeypatch.setattr(Node, "__aenter__", entered)

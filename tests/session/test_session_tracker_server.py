@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from btresearch.peer import Address, AnnounceRequest, bencode
+from btresearch.peer import Address, AnnounceRequest, KnownPeer, bencode
 from btresearch.session import TrackerError, TrackerServer
-from btresearch.session import tracker_server as module
+from btresearch.session import tracker_swarms as module
 from btresearch.session.tracker_client import Trackers, announce
 from tests.session.swarming import fetch, free_port, seeding, single
 
@@ -41,7 +41,7 @@ def test_peers_come_and_go() -> None:
             first = await announce(http, tracker.url, _peer(1, left=5, event="started"))
             assert (first.peers, first.seeds, first.leeches) == ((), 0, 1)
             second = await announce(http, tracker.url, _peer(2, event="started"))
-            assert second.peers == (Address("127.0.0.1", 6001),)
+            assert second.peers == (KnownPeer(Address("127.0.0.1", 6001)),)
             assert (second.seeds, second.leeches, second.interval_s) == (1, 1, 120)
             await announce(http, tracker.url, _peer(1, event="completed"))
             assert tracker.counts() == {IH: {b"complete": 2, b"downloaded": 1, b"incomplete": 0}}
@@ -72,7 +72,7 @@ def test_ipv6_and_dictionary_answers() -> None:
         async with TrackerServer(host="::1") as tracker, aiohttp.ClientSession() as http:
             await announce(http, tracker.url, _peer(1, left=1))
             answer = await announce(http, tracker.url, _peer(2, left=1))
-            assert answer.peers == (Address("::1", 6001),)
+            assert answer.peers == (KnownPeer(Address("::1", 6001)),)
         async with TrackerServer() as tracker, aiohttp.ClientSession() as http:
             await announce(http, tracker.url, _peer(1, left=1))
             fields = await _raw(

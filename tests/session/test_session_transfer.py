@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from btresearch.errors import InputError
-from btresearch.peer import Magnet, Torrent, bencode
+from btresearch.peer import Magnet, Torrent
+from btresearch.peer.tls_info import TlsInfo
 from btresearch.session import StorageError, get, seed
 from tests.session.swarming import HOST, fetch, free_port, seeding, several, single
 
@@ -204,15 +205,15 @@ def test_shape_decides_the_records_of_a_bulk_transfer(tmp_path: Path, shape: str
         assert sum(length < 16384 + 17 for length in lengths) < 30
 
 
-def test_torrents_above_level_basic_are_refused(tmp_path: Path) -> None:
+def test_without_its_secret_a_torrent_above_basic_is_not_touched(tmp_path: Path) -> None:
     """Whoever knows `info.tls` never speaks Basic, MSE or clear text for that infohash."""
-    tls: dict[bytes, bencode.Encodable] = {b"v": 1, b"level": "strict", b"commit": bytes(32)}
+    tls = TlsInfo.create("strict", bytes(32))
     strict = Torrent.create("x", [((), 5)], bytes(20), piece_length_bytes=16384, tls=tls)
-    with pytest.raises(InputError, match="level basic"):
+    with pytest.raises(InputError, match="a secret"):
         asyncio.run(get(strict, tmp_path / "out"))
-    with pytest.raises(InputError, match="level basic"):
+    with pytest.raises(InputError, match="a secret"):
         asyncio.run(seed(strict, tmp_path))
-    with pytest.raises(InputError, match="level basic"):
+    with pytest.raises(InputError, match=r"x\.tls"):
         asyncio.run(get(Magnet(infohash=strict.infohash, tls="ZGU"), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

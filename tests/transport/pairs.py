@@ -20,6 +20,7 @@ from btresearch.transport.btls import (
 )
 from tests.transport.btls.memory_keylog import MemoryKeyLog
 from tests.transport.link import seeded
+from tests.transport.ssl_peers import ssl_pair
 
 INFOHASH = hashlib.sha1(b"the torrent").digest()
 OTHER = hashlib.sha1(b"another torrent").digest()
@@ -54,11 +55,26 @@ def _mse(method: str) -> tuple[Transport, Transport]:
     )
 
 
+def _strict() -> tuple[Transport, Transport]:
+    key = TorrentKey.derive(INFOHASH, "strict", bytes(32))
+    ours = Initiator(key, client=browser())
+    return ours, Responder(Keyring([key]), identity(), entropy=os.urandom)
+
+
+def _full() -> tuple[Transport, Transport]:
+    from tests.transport.btls.members import answer_full, dial_full  # it builds on this module
+
+    return dial_full(), answer_full()
+
+
 PAIRS: dict[str, Callable[[], tuple[Transport, Transport]]] = {
     "clear": lambda: (Clear(), Clear()),
     "mse_rc4": lambda: _mse("rc4"),
     "mse_plain": lambda: _mse("plain"),
+    "ssl_torrent": ssl_pair,
     "btls_basic": lambda: (dial(), answer()),
     "btls_basic unshaped": lambda: (dial(shape="none"), answer(shape="none")),
+    "btls_strict": _strict,
+    "btls_full": _full,
     "btls_basic fallback": lambda: (dial(client="openssl"), answer()),
 }

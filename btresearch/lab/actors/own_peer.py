@@ -16,11 +16,12 @@ from btresearch.session import get
 from btresearch.session.disk import Disk
 from btresearch.session.keylog import MemoryKeyLog
 from btresearch.session.loop import run
+from btresearch.session.membership import Membership
 from btresearch.session.node import Node
+from btresearch.session.policy import Policy
 from btresearch.session.remote import Remote
 from btresearch.session.storage import Storage
 from btresearch.session.swarm import Swarm
-from btresearch.session.wires import Policy
 from btresearch.transport.btls import best_client
 from btresearch.transport.btls.client_openssl import OpenSslClient
 
@@ -39,11 +40,7 @@ class ClaimingSwarm(Swarm):
 class ClaimingNode(Node):
     """A node whose swarms claim their flows."""
 
-    def join(self, infohash: bytes, torrent: Torrent | None = None) -> Swarm:
-        """Take part in a torrent."""
-        swarm = self.swarms[infohash] = ClaimingSwarm(self, infohash, torrent=torrent)
-        self.wires.serve(infohash)
-        return swarm
+    swarm_type = ClaimingSwarm
 
 
 def facts(task: Task) -> dict[str, str]:
@@ -72,7 +69,7 @@ async def seed(task: Task) -> None:
             torrent = Torrent.load(Path(item["torrent"]))
             storage = Storage.find(torrent, Path(task["folder"]))
             stack.callback(storage.close)
-            swarm = node.join(torrent.infohash, torrent)
+            swarm = node.join(Membership.of(torrent), torrent)
             disk = stack.enter_context(Disk(storage, on_error=swarm.fail))
             swarm.open(torrent, disk, PieceSet.full(torrent.piece_count))
         report.ready(**facts(task))

@@ -2,13 +2,16 @@
 
 `Initiator` dials with a browser's ClientHello and sends a Hello that names the torrent to its members alone;
 `Responder` answers with its own Hello, or is an ordinary HTTPS server. TLS authenticates nothing here: any
-certificate will do, and both proofs are bound to the connection by the RFC 8446 exporter.
+certificate will do, and both proofs are bound to the connection by the RFC 8446 exporter. At level Full both
+ends then prove, by RFC 9261 inside the channel, that the torrent's CA made them members.
 """
 
 from __future__ import annotations
 
+from btresearch.transport.btls.chain import Leaf
 from btresearch.transport.btls.client import best_client
 from btresearch.transport.btls.client_openssl import OpenSslClient
+from btresearch.transport.btls.credential import Credential, Member
 from btresearch.transport.btls.engine import ClientFactory, TlsEngine
 from btresearch.transport.btls.exporter import KeyLog
 from btresearch.transport.btls.identity import ServerIdentity
@@ -20,10 +23,13 @@ from btresearch.transport.btls.responder import ConnectedToSelf, Query, Responde
 __all__ = [
     "ClientFactory",
     "ConnectedToSelf",
+    "Credential",
     "Initiator",
     "KeyLog",
     "Keyring",
+    "Leaf",
     "Level",
+    "Member",
     "OpenSslClient",
     "Query",
     "Responder",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from btresearch.transport.btls.engine import TlsEngine
+from btresearch.transport.btls.exchange import Exchange
 from btresearch.transport.errors import LocalProtocolError, RemoteProtocolError
 from btresearch.transport.protocol import Bytes
 from btresearch.transport.shape import SHAPES
@@ -26,6 +27,15 @@ class Channel:
     def flush(self) -> None:
         """Encrypt what the shape holds."""
         self._write(self._shape.flush())
+
+    def exchange(self, exchange: Exchange, app: Bytes) -> None:
+        """Hand `app` to level Full's exchange and push its answer. Raises RemoteProtocolError with close_notify."""
+        try:
+            self.push(exchange.receive(app))
+        except RemoteProtocolError as error:
+            raise self.refuse(error.reason) from error
+        if self.engine.closed and not exchange.done:
+            raise self.refuse("btls: closed without an authenticator")
 
     def goodbye(self) -> bytes:
         """Say close_notify after what is held; return all bytes for the wire."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import utls
 
-from btresearch.transport.btls.engine import TlsEngine
-from btresearch.transport.btls.exporter import ExporterSecrets, KeyLog, tls13_exporter
+from btresearch.transport.btls.engine import HashName, TlsEngine
+from btresearch.transport.btls.exporter import ExporterSecrets, KeyLog, hash_of, tls13_exporter
 from btresearch.transport.errors import RemoteProtocolError
 from btresearch.transport.protocol import Bytes
 
@@ -81,6 +81,11 @@ class UtlsEngine:
         """TLS 1.3 was negotiated."""
         return bool(self._tls.version() == "TLSv1.3")
 
+    @property
+    def algorithm(self) -> HashName:
+        """Hash of the negotiated TLS 1.3 cipher suite."""
+        return hash_of(self._exporter_secret)
+
     def feed(self, wire: Bytes) -> None:
         """Take bytes from the wire."""
         for start in range(0, len(wire), _POUR_BYTES):
@@ -134,6 +139,10 @@ class UtlsEngine:
     def export(self, label: bytes, length: int) -> bytes:
         """TLS-Exporter(label, "", length)."""
         return tls13_exporter(self._exporter_secret, label, b"", length)
+
+    def forget(self) -> None:
+        """Drop the exporter secret."""
+        self._exporter_secret = b""
 
     def shutdown(self) -> None:
         """Say close_notify; the other end's is not waited for."""

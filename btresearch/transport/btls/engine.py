@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 from btresearch.transport.btls.keys import (
     EKM_BYTES,
@@ -13,6 +13,9 @@ from btresearch.transport.btls.keys import (
     ChannelSecrets,
 )
 from btresearch.transport.protocol import Bytes
+
+HashName = Literal["sha256", "sha384"]
+"""The hash of a TLS 1.3 cipher suite, as hashlib and hmac call it."""
 
 
 class TlsEngine(Protocol):
@@ -26,6 +29,11 @@ class TlsEngine(Protocol):
     @property
     def tls13(self) -> bool:
         """TLS 1.3 was negotiated; meaningful after the handshake."""
+        ...
+
+    @property
+    def algorithm(self) -> HashName:
+        """Hash of the negotiated TLS 1.3 cipher suite; meaningful after the handshake."""
         ...
 
     @property
@@ -55,6 +63,10 @@ class TlsEngine(Protocol):
 
     def export(self, label: bytes, length: int) -> bytes:
         """TLS-Exporter(label, "", length) (RFC 8446 section 7.5)."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what only `export` needed: it is not called again."""
         ...
 
     def shutdown(self) -> None:

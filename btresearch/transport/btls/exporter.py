@@ -7,12 +7,13 @@ import hmac
 import struct
 from typing import Protocol
 
+from btresearch.transport.btls.engine import HashName
 from btresearch.transport.errors import LocalProtocolError
 
 MAX_UNCLAIMED = 256
 """Secrets kept for handshakes that finished and were never asked about."""
 
-_HASH_OF_SECRET_BYTES = {32: "sha256", 48: "sha384"}
+_HASH_OF_SECRET_BYTES: dict[int, HashName] = {32: "sha256", 48: "sha384"}
 
 
 class KeyLog(Protocol):
@@ -28,7 +29,7 @@ class KeyLog(Protocol):
         ...
 
 
-def hkdf_expand_label(secret: bytes, label: bytes, context: bytes, length: int, algorithm: str) -> bytes:
+def hkdf_expand_label(secret: bytes, label: bytes, context: bytes, length: int, algorithm: HashName) -> bytes:
     """HKDF-Expand-Label (RFC 8446 section 7.1)."""
     label = b"tls13 " + label
     info = struct.pack(">HB", length, len(label)) + label + bytes([len(context)]) + context
@@ -40,9 +41,17 @@ def hkdf_expand_label(secret: bytes, label: bytes, context: bytes, length: int, 
     return okm[:length]
 
 
+def hash_of(exporter_secret: bytes) -> HashName:
+    """Return the cipher suite's hash. Raises LocalProtocolError where the secret was dropped."""
+    try:
+        return _HASH_OF_SECRET_BYTES[len(exporter_secret)]
+    except KeyError:
+        raise LocalProtocolError("btls: there is no exporter secret (any more)") from None
+
+
 def tls13_exporter(exporter_secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
     """TLS-Exporter(label, context, length) (RFC 8446 section 7.5) from exporter_master_secret."""
-    algorithm = _HASH_OF_SECRET_BYTES[len(exporter_secret)]
+    algorithm = hash_of(exporter_secret)
     empty = hashlib.new(algorithm).digest()
     derived = hkdf_expand_label(exporter_secret, label, empty, len(empty), algorithm)
     return hkdf_expand_label(

@@ -6,11 +6,8 @@ import hmac
 import struct
 
 from btresearch.transport.btls.keys import LID_BYTES, PROOF_BYTES, ChannelSecrets, Role, TorrentKey
-from btresearch.transport.errors import RemoteProtocolError
-from btresearch.transport.shape import MAX_RECORD_BYTES
 
 HEAD_BYTES = LID_BYTES + PROOF_BYTES + 3
-MAX_PAD_BYTES = MAX_RECORD_BYTES - HEAD_BYTES
 
 REQUEST_RECORD_BYTES = 666
 """A browser's first HTTP/1.1 request as a TLS record, header included (Chromium 156 sends 644 bytes of GET)."""
@@ -42,11 +39,9 @@ def proves(head: bytes, key: TorrentKey, role: Role, secrets: ChannelSecrets) ->
 
 
 def total_bytes(head: bytes) -> int:
-    """Return the length of a proven Hello with its pad; `flags` has no meaning yet and is ignored.
+    """Return the length that a proven Hello says it has, over a record's 16,384 where its pad is too long.
 
-    Raises RemoteProtocolError for a pad that no single record holds.
+    `flags` has no meaning yet and is ignored.
     """
     _, pad_bytes = _TAIL.unpack_from(head, LID_BYTES + PROOF_BYTES)
-    if pad_bytes > MAX_PAD_BYTES:
-        raise RemoteProtocolError(f"btls: pad_len {pad_bytes} is over {MAX_PAD_BYTES}")
     return HEAD_BYTES + int(pad_bytes)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from btresearch.transport.btls.server_openssl import server_context
 from btresearch.transport.errors import LocalProtocolError
@@ -26,6 +27,7 @@ CHAIN_BYTES = (2000, 2600)
 _LEAF_LIFE = timedelta(days=90)
 _ISSUER_LIFE = timedelta(days=3650)
 _MAX_AGE_DAYS = 60
+_DAMAGE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)  # TypeError: an encrypted key
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 
 
@@ -58,11 +60,20 @@ class ServerIdentity:
         try:
             key = serialization.load_pem_private_key(pem, None)
             leaf, issuer = x509.load_pem_x509_certificates(pem)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: an encrypted key
+            certified = leaf.public_key()
+        except _DAMAGE as error:
             raise LocalProtocolError("btls: the identity file is damaged; remove it") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or leaf.public_key() != key.public_key():
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or certified != key.public_key():
             raise LocalProtocolError("btls: the identity file has no P-256 key of its leaf; remove it")
-        return cls(leaf, issuer, key)
+        return cls(leaf, issuer, key)._usable()
+
+    def _usable(self) -> Self:
+        """Put to use now what is otherwise read when it is asked for. Raises LocalProtocolError."""
+        try:
+            _ = self.context, self.leaf.not_valid_before_utc, self.leaf.not_valid_after_utc
+        except (*_DAMAGE, SSL.Error, crypto.Error) as error:
+            raise LocalProtocolError("btls: the identity file is damaged; remove it") from error
+        return self
 
     def pem(self) -> bytes:
         """Private key, leaf and issuer as PEM; as secret as the key."""

@@ -1,4 +1,4 @@
-"""Find which of many torrents a tag names, with one AES call and one comparison, hit or miss."""
+"""Find which of many torrents a tag names: every LID is encrypted and compared, hit or miss."""
 
 from __future__ import annotations
 
@@ -13,26 +13,48 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from btresearch.transport.btls.keys import LID_BYTES, TorrentKey
 
+CHUNK_ROWS = 8192
+"""LIDs that are tried at a time: they, and what they encrypt to, stay in a core's own cache."""
+
 
 @dataclass(frozen=True)
 class _Table:
-    """An immutable view for a lookup in another thread: row i of `lids` is keys[i]'s, as two words.
+    """An immutable view for a lookup in another thread: row i of `packed` is keys[i]'s LID.
 
-    It holds for one `edition` of the keyring: a table that was built while torrents came is built anew.
+    `first` and `second` are the columns of its two words. It holds for one `edition` of the keyring: a table
+    that was built while torrents came is built anew.
     """
 
     edition: int
     keys: tuple[TorrentKey, ...]
-    packed: bytes
-    lids: npt.NDArray[np.uint64]
+    packed: memoryview
+    first: npt.NDArray[np.uint64]
+    second: npt.NDArray[np.uint64]
 
     @classmethod
     def of(cls, edition: int, keys: tuple[TorrentKey, ...]) -> _Table:
         packed = b"".join(key.lid for key in keys) or bytes(LID_BYTES)
-        return cls(edition, keys, packed, _words(packed))
+        first, second = np.ascontiguousarray(_words(packed).T)
+        return cls(edition, keys, memoryview(packed), first, second)
+
+    def find(self, tag: bytes, K: bytes) -> TorrentKey | None:
+        """Compare the first words; of the few that agree, the second, too."""
+        (head, tail), rows = _words(tag)[0], len(self.first)
+        encryptor = Cipher(AES(K), ECB()).encryptor()
+        sealed = bytearray(min(rows, CHUNK_ROWS) * LID_BYTES + LID_BYTES - 1)  # as update_into wants it
+        words = _words(memoryview(sealed)[: 1 - LID_BYTES])
+        hits: list[int] = []
+        for start in range(0, rows, CHUNK_ROWS):
+            lids = self.packed[start * LID_BYTES : (start + CHUNK_ROWS) * LID_BYTES]
+            count = encryptor.update_into(lids, sealed) // LID_BYTES
+            agree = ((words[:count, 0] ^ self.first[start : start + count]) == head).nonzero()[0]
+            hits += [
+                start + row for row in agree.tolist() if words[row, 1] ^ self.second[start + row] == tail
+            ]
+        return self.keys[hits[0]] if hits and self.keys else None
 
 
-def _words(packed: bytes) -> npt.NDArray[np.uint64]:
+def _words(packed: bytes | memoryview) -> npt.NDArray[np.uint64]:
     return np.frombuffer(packed, dtype=np.uint64).reshape(-1, 2)
 
 
@@ -69,7 +91,4 @@ class Keyring:
         table, edition = self._table, self._edition
         if table.edition != edition:
             table = self._table = _Table.of(edition, tuple(self._keys.values()))
-        sealed = _words(Cipher(AES(K), ECB()).encryptor().update(table.packed))
-        matches = ((sealed ^ table.lids) == _words(tag)).all(axis=1)
-        hits = np.flatnonzero(matches[: len(table.keys)])
-        return table.keys[hits[0]] if hits.size else None
+        return table.find(tag, K)

@@ -23,6 +23,7 @@ EKM_BYTES = 32
 LOOKUP_KEY_BYTES = 16
 LID_BYTES = 16
 PROOF_BYTES = 32
+DISCOVERY_ID_BYTES = 20
 SECRET_BYTES = 32
 INFOHASH_BYTES = (20, 32)
 
@@ -74,10 +75,15 @@ class TorrentKey:
         """LID = HKDF-Expand(SK, "lookup", 16)."""
         return hkdf_expand(self.SK, b"lookup", LID_BYTES)
 
+    @cached_property
+    def discovery_id(self) -> bytes:
+        """HKDF-Expand(SK, "discovery", 20): stands for the infohash on DHT and trackers, from `strict` on."""
+        return hkdf_expand(self.SK, b"discovery", DISCOVERY_ID_BYTES)
+
     def tag(self, K: bytes) -> bytes:
         """Name this torrent on the connection with lookup key K: AES-128-ECB(K, LID) XOR LID."""
         sealed = Cipher(AES(K), ECB()).encryptor().update(self.lid)
-        return bytes(a ^ b for a, b in zip(sealed, self.lid, strict=True))
+        return (int.from_bytes(sealed, "big") ^ int.from_bytes(self.lid, "big")).to_bytes(LID_BYTES, "big")
 
     def proof(self, role: Role, EKM: bytes) -> bytes:
         """HMAC-SHA256(HKDF-Expand(SK, "proof " || role, 32), EKM)."""

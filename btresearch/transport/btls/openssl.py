@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from OpenSSL import SSL
 
+from btresearch.transport.btls.engine import HashName
 from btresearch.transport.btls.hello import RECORD_OVERHEAD_BYTES
 from btresearch.transport.errors import RemoteProtocolError
 from btresearch.transport.protocol import Bytes
@@ -27,6 +28,11 @@ class OpenSslEngine:
     def tls13(self) -> bool:
         """TLS 1.3 was negotiated."""
         return bool(self._connection.get_protocol_version() == SSL.TLS1_3_VERSION)
+
+    @property
+    def algorithm(self) -> HashName:
+        """Hash of the negotiated TLS 1.3 cipher suite."""
+        return "sha384" if (self._connection.get_cipher_name() or "").endswith("SHA384") else "sha256"
 
     def feed(self, wire: Bytes) -> None:
         """Take bytes from the wire."""
@@ -69,7 +75,7 @@ class OpenSslEngine:
             raise self._failure("record", error) from error
 
     def write(self, app: Bytes) -> None:
-        """Encrypt all of it: `send` would stop after one record."""
+        """Encrypt all of it: where a context allows partial writes, `send` would stop after one record."""
         if not app:
             return
         self._connection.sendall(app)
@@ -78,6 +84,9 @@ class OpenSslEngine:
     def export(self, label: bytes, length: int) -> bytes:
         """TLS-Exporter(label, "", length)."""
         return self._connection.export_keying_material(label, length, b"")
+
+    def forget(self) -> None:
+        """The library keeps its exporter secret to itself."""
 
     def shutdown(self) -> None:
         """Say close_notify; a handshake that isn't complete has nothing to close."""

@@ -8,8 +8,11 @@ from enum import Enum, auto
 from typing import Literal
 
 from btresearch.transport.btls import hello
+from btresearch.transport.btls.chain import Leaf
 from btresearch.transport.btls.channel import Channel
+from btresearch.transport.btls.credential import Member
 from btresearch.transport.btls.engine import channel_secrets
+from btresearch.transport.btls.exchange import Exchange
 from btresearch.transport.btls.identity import ServerIdentity
 from btresearch.transport.btls.keyring import Keyring
 from btresearch.transport.btls.keys import ChannelSecrets, TorrentKey
@@ -19,23 +22,6 @@ from btresearch.transport.protocol import Bytes, Entropy
 
 Verdict = Literal["pending", "proven", "decoy"]
 Lookup = Callable[[bytes, bytes], TorrentKey | None]
-
-HTTP_METHODS = tuple(
-    method + b" "
-    for method in (
-        b"GET",
-        b"HEAD",
-        b"POST",
-        b"PUT",
-        b"DELETE",
-        b"CONNECT",
-        b"OPTIONS",
-        b"TRACE",
-        b"PATCH",
-        b"PRI",
-    )
-)
-"""RFC 9110 section 9, RFC 5789 and HTTP/2's preface (RFC 9113 section 3.4)."""
 
 # Drawn, because a size that all responders share would be theirs alone: a response header and a small body.
 _PAD_LOW_BYTES, _PAD_HIGH_BYTES = 200, 1200
@@ -63,6 +49,7 @@ class _State(Enum):
     HANDSHAKE = auto()
     FIRST_RECORD = auto()
     LOOKUP = auto()
+    MEMBERSHIP = auto()
     PROVEN = auto()
     DECOY = auto()
     OVER = auto()
@@ -72,12 +59,13 @@ _VERDICTS: dict[_State, Verdict] = {_State.PROVEN: "proven", _State.DECOY: "deco
 
 
 class Responder:
-    """One accepted btls connection (steps 2 and 3).
+    """One accepted btls connection (steps 2 and 3, and the exchange of level Full).
 
     Watch `verdict`: in "decoy" the bytes that `receive` returns are the decoy's, irrevocably, and `send`
     carries its answer; `ready` stays False, so nothing of BitTorrent can reach a prober. With
     `deferred_lookup`, `receive` leaves a `query` instead of searching the keyring itself: `search` in another
-    thread, then call `resolve`. `admit` is asked before any lookup; False (a rate limit) means decoy.
+    thread, then call `resolve`. `admit` is asked before any lookup; False (a rate limit) means decoy. A torrent
+    of level Full meets the decoy unless `member_of` returns one's own membership; it needs `now_s` (Unix time).
     """
 
     def __init__(
@@ -90,15 +78,20 @@ class Responder:
         deferred_lookup: bool = False,
         admit: Callable[[], bool] = lambda: True,
         own_ekms: Container[bytes] = (),
+        member_of: Callable[[TorrentKey], Member | None] = lambda _key: None,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
+        self.peer_leaf: Leaf | None = None
         self.infohash: bytes | None = None
         self.query: Query | None = None
         self._keyring, self._entropy, self._admit = keyring, entropy, admit
         self._deferred, self._own_ekms = deferred_lookup, own_ekms
+        self._member_of, self._now_s = member_of, now_s
+        self._key: TorrentKey | None = None
+        self._exchange: Exchange | None = None
         self._channel = Channel(accept(identity.context), shape)
         self._engine = self._channel.engine
         self._secrets = ChannelSecrets(b"", b"")
-        self._level = "basic"
         self._state = _State.HANDSHAKE
         self._queue, self._first = bytearray(), b""
         self._backlog_bytes = 0
@@ -106,17 +99,27 @@ class Responder:
     @property
     def name(self) -> str:
         """`btls_basic`, `btls_strict` or `btls_full`, settled once `ready`."""
-        return f"btls_{self._level}"
+        return f"btls_{self._key.level if self._key else 'basic'}"
 
     @property
     def ready(self) -> bool:
-        """The initiator's proof holds."""
+        """The initiator's proof holds; at level Full, its authenticator too."""
         return self._state is _State.PROVEN
 
     @property
     def verdict(self) -> Verdict:
-        """What the first application-data record said."""
+        """What the first application-data record said; at level Full, "pending" until the initiator is a member."""
         return _VERDICTS.get(self._state, "pending")
+
+    @property
+    def exchanging(self) -> bool:
+        """Level Full's exchange is under way; the caller limits how long it may take."""
+        return self._state is _State.MEMBERSHIP
+
+    @property
+    def expires_s(self) -> float | None:
+        """When the other end's certificate, and with it the connection, ends (Unix time); None below Full."""
+        return None if self.peer_leaf is None else float(self.peer_leaf.not_after_s)
 
     @property
     def closed(self) -> bool:
@@ -161,11 +164,12 @@ class Responder:
         return self._engine.drain()
 
     def close(self) -> bytes:
-        """Say close_notify."""
+        """Say close_notify; to a stranger who has said it, nothing, as nginx does."""
         if self._state is _State.OVER:
             return b""
+        silent = self._engine.closed and self._state is not _State.PROVEN
         self._state = _State.OVER
-        return self._channel.goodbye()
+        return self._engine.drain() if silent else self._channel.goodbye()
 
     def _alive(self) -> None:
         if self._state is _State.OVER:
@@ -205,29 +209,36 @@ class Responder:
     def _rest(self) -> bytes:
         if self._state in (_State.HANDSHAKE, _State.FIRST_RECORD, _State.LOOKUP):
             return b""
-        return b"".join(self._engine.records())
+        app = b"".join(self._engine.records())
+        return app if self._exchange is None or self.ready else self._authenticate(self._exchange, app)
 
     def _decide(self, first: bytes) -> bytes:
-        """Step 2: this one record decides, and no later byte can change it."""
+        """Step 2: this one record decides, and no later byte can change it.
+
+        What can't be a Hello is looked up like one that is: else its answer would come sooner.
+        """
         if not first:
             return b""
         self._first = first
-        if len(first) < hello.HEAD_BYTES or first.startswith(HTTP_METHODS) or not self._admit():
-            return self._resolve(None, tried=False)
+        if not self._admit():
+            return self._resolve(None)
         self._state = _State.LOOKUP
-        query = Query(hello.tag_of(first), self._secrets.K)
+        query = Query(hello.tag_of(first.ljust(hello.HEAD_BYTES, b"\0")), self._secrets.K)
         if self._deferred:
             self.query = query
             return b""
         return self._resolve(self.search(query))
 
-    def _resolve(self, key: TorrentKey | None, *, tried: bool = True) -> bytes:
+    def _resolve(self, key: TorrentKey | None) -> bytes:
         first, self._first = self._first, b""
-        holds = tried and hello.proves(first, key or _NOBODY, "initiator", self._secrets)
-        if key is None or not holds:
+        holds = hello.proves(first, key or _NOBODY, "initiator", self._secrets)
+        possible = len(first) >= hello.HEAD_BYTES
+        member = self._member_of(key) if key is not None and key.level == "full" else None
+        if key is None or not (holds and possible) or (key.level == "full" and member is None):
             self._to_decoy()
             return first + self._rest()
         self._accept(key, first)
+        self._answer(key, member)
         return self._rest()
 
     def _to_decoy(self) -> None:
@@ -239,9 +250,35 @@ class Responder:
             raise ConnectedToSelf("btls: connected to self", goodbye=self._channel.goodbye())
         if hello.total_bytes(first) != len(first):
             raise self._channel.refuse("btls: Hello is not exactly one record")
-        self._state = _State.PROVEN
-        self.infohash, self._level = key.infohash, key.level
+        self._key = key
         self._channel.push(hello.encode(key, "responder", self._secrets, self._pad_bytes()))
+
+    def _answer(self, key: TorrentKey, member: Member | None) -> None:
+        """Open the connection, or begin level Full's exchange: nobody flushes before it is ready."""
+        if member is None:
+            self._open()
+            return
+        if self._now_s is None:
+            raise LocalProtocolError("btls: level full needs a clock")
+        self._state = _State.MEMBERSHIP
+        self._exchange = Exchange.of(
+            "responder", self._engine, key.infohash, member, entropy=self._entropy, now_s=self._now_s
+        )
+        self._authenticate(self._exchange, b"")
+        self._channel.flush()
+
+    def _authenticate(self, exchange: Exchange, app: bytes) -> bytes:
+        self._channel.exchange(exchange, app)
+        if not exchange.done:
+            return b""
+        self.peer_leaf = exchange.leaf
+        self._open()
+        return exchange.rest()
+
+    def _open(self) -> None:
+        self._state = _State.PROVEN
+        self.infohash = self._key.infohash if self._key else None
+        self._engine.forget()
         self._channel.push(bytes(self._queue))
         self._queue.clear()
 

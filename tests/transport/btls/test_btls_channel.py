@@ -374,7 +374,7 @@ def test_close_says_close_notify_after_what_was_held() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offered", "selected"), [([b"h2", b"http/1.1"], b"http/1.1"), ([b"h2"], b""), ([], b"")]
+    ("offered", "selected"), [([b"h2", b"http/1.1"], b"http/1.1"), ([b"http/1.0"], b"http/1.0"), ([], b"")]
 )
 def test_alpn_is_http_1_1_if_offered_and_never_h2(offered: list[bytes], selected: bytes) -> None:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
@@ -384,6 +384,19 @@ def test_alpn_is_http_1_1_if_offered_and_never_h2(offered: list[bytes], selected
     connection.set_connect_state()
     connect(OpenSslEngine(connection), answer())
     assert connection.get_alpn_proto_negotiated() == selected
+
+
+@pytest.mark.parametrize("offered", [[b"h2"], [b"bittorrent"]])
+def test_alpn_without_http_1_is_refused_as_nginx_does(offered: list[bytes]) -> None:
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_alpn_protos(offered)
+    connection = SSL.Connection(context, None)
+    connection.set_connect_state()
+    client = OpenSslEngine(connection)
+    assert not client.handshake()
+    with pytest.raises(RemoteProtocolError) as caught:
+        answer().receive(client.drain())
+    assert caught.value.goodbye[-2:] == bytes([2, 120])
 
 
 def test_the_identity_is_two_certificates_of_ordinary_size() -> None:

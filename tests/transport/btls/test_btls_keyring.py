@@ -29,6 +29,21 @@ def test_a_tag_of_another_connection_or_torrent_misses() -> None:
     assert keyring.lookup(os.urandom(16), K) is None
 
 
+def test_half_a_tag_is_no_tag() -> None:
+    keyring, tag = Keyring(INFOHASHES), TorrentKey.basic(INFOHASHES[7]).tag(K)
+    assert keyring.lookup(tag[:8] + bytes(8), K) is None
+    assert keyring.lookup(bytes(8) + tag[8:], K) is None
+
+
+def test_the_first_and_the_last_of_several_chunks_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK_ROWS", 64)
+    for count in (63, 64, 65, 128, 200):
+        keyring = Keyring(INFOHASHES[:count])
+        for number in (0, min(63, count - 1), min(64, count - 1), count - 1):
+            key = TorrentKey.basic(INFOHASHES[number])
+            assert keyring.lookup(key.tag(K), K) == key
+
+
 def test_an_empty_keyring_finds_nothing_not_even_its_filler() -> None:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
