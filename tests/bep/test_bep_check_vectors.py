@@ -19,7 +19,11 @@ FILES = sorted(VECTORS.glob("*.json"))
 
 def run(*arguments):
     done = subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, SCRIPT, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
@@ -29,7 +33,9 @@ def other(value):
     """Value with one thing changed: the last hexadecimal digit, if it has one."""
     if isinstance(value, str):
         at = max((found.start() for found in re.finditer("[0-9a-f]", value)), default=None)
-        return "x" + value if at is None else value[:at] + ("1" if value[at] == "0" else "0") + value[at + 1 :]
+        return (
+            "x" + value if at is None else value[:at] + ("1" if value[at] == "0" else "0") + value[at + 1 :]
+        )
     if isinstance(value, bool):
         return not value
     if value is None:
@@ -64,11 +70,13 @@ def test_every_vector_of_every_file_is_computed():
 def test_every_altered_output_is_found(folder):
     expected = set()
     for path in FILES:
+
         def alter(vectors, name=path.name):
             for vector in vectors:
                 for key, value in vector["outputs"].items():
                     vector["outputs"][key] = other(value)
                     expected.add(f"{name}: {vector['name']}: {key}")
+
         edit(folder / path.name, alter)
     code, lines = run(folder)
     assert code == 1
@@ -148,8 +156,13 @@ def test_it_is_short_and_stands_alone():
     assert max(map(len, source.splitlines())) <= 110
     nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert all(node.level == 0 for node in nodes if isinstance(node, ast.ImportFrom))
-    names = [name for node in nodes for name in (
-        [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])]
+    names = [
+        name
+        for node in nodes
+        for name in (
+            [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        )
+    ]
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"cryptography"}
     assert "/work" not in source
     assert "importlib" not in source

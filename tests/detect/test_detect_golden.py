@@ -23,6 +23,7 @@ from tests.detect.wire import (
 GOLDEN = ROOT / "tests" / "golden" / "verdicts"
 CAPTURES = sorted(path.parent for path in (ROOT / "captures").glob("*/manifest.toml"))
 COLUMNS = ["flow_id", "detector", "version", "score", "verdict", "why"]
+MACHINES_OWN = {"tshark", "ndpi_reader"}  # their versions, and so their verdicts, are the distribution's
 INFOHASH = "6590369d57d9a4f068b73f5bced7222a487e8bef"
 
 MADE = {
@@ -35,8 +36,9 @@ MADE = {
 
 
 def verdicts(source: Path) -> pd.DataFrame:
-    """Flow by flow; scores are rounded, and nDPI is left out where it is missing."""
-    names = [d.name for d in select() if d.name != "ndpi" or importlib.util.find_spec("nfstream")]
+    """Flow by flow; scores are rounded, and engines are left out that are missing or the machine's own."""
+    left_out = MACHINES_OWN if importlib.util.find_spec("nfstream") else MACHINES_OWN | {"ndpi"}
+    names = [d.name for d in select() if d.name not in left_out]
     table = run(flow.read(source), names)[COLUMNS].sort_values(["flow_id", "detector"], ignore_index=True)
     return table.assign(score=table["score"].round(3), version=table["version"].astype(str))
 

@@ -36,9 +36,8 @@ def server_context(chain: tuple[Certificate, ...], key: EllipticCurvePrivateKey)
     for issuer in chain[1:]:
         context.add_extra_chain_cert(issuer)
     context.use_privatekey(key)
-    context.clear_mode(
-        lib.SSL_MODE_ENABLE_PARTIAL_WRITE
-    )  # many records a call, as `OpenSslEngine.write` wants
+    # Many records a call, as `OpenSslEngine.write` wants.
+    context.clear_mode(lib.SSL_MODE_ENABLE_PARTIAL_WRITE)
     _configure_like_nginx(context)
     return context
 
