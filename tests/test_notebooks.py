@@ -17,7 +17,14 @@ BUDGET_S = 60
 
 
 def test_there_are_notebooks() -> None:
-    claims = {"01_detectability", "02_spid", "03_gateways", "04_first_packets", "05_fingerprints", "06_infohash"}
+    claims = {
+        "01_detectability",
+        "02_spid",
+        "03_gateways",
+        "04_first_packets",
+        "05_fingerprints",
+        "06_infohash",
+    }
     assert {"00_tour", *claims} <= {p.stem for p in NOTEBOOKS}
 
 
