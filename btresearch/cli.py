@@ -175,7 +175,7 @@ def foreign(
 ) -> None:
     """Ask every rule about captures made by others: detections and false positives per class.
 
-    Example: btresearch foreign ../shared/data/pcaps -o foreign.csv
+    Example: btresearch foreign pcaps -o out/foreign.csv
     """
     from btresearch.evidence import foreign as others
 
