@@ -1,4 +1,4 @@
-"""A stock nginx on loopback, to be compared with: one worker, an empty site, TLS 1.2 and 1.3."""
+"""A stock nginx on loopback, to be compared with: Debian's configuration, an empty site, TLS 1.2 and 1.3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from btresearch.errors import BtresearchError
 ADDRESS = "127.0.0.1"
 START_S = 5.0
 
-# nginx 1.22's defaults, but for paths, port and protocols (ngx_http_core_module, ngx_http_ssl_module).
+# What /etc/nginx/nginx.conf and sites-enabled/default of Debian 12 say, but for paths, port and protocols.
 _CONFIG = """
 worker_processes 1;
 daemon off;
@@ -24,8 +24,15 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 768; }}
 http {{
+  sendfile on;
+  tcp_nopush on;
+  types_hash_max_size 2048;
+  types {{ text/html html htm; }}
+  default_type application/octet-stream;
   ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_prefer_server_ciphers on;
   access_log off;
+  gzip on;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
@@ -35,8 +42,10 @@ http {{
     listen {address}:{port} ssl default_server;
     ssl_certificate {folder}/identity.pem;
     ssl_certificate_key {folder}/identity.pem;
-    root {folder};
+    root {folder}/html;
+    index index.html index.htm index.nginx-debian.html;
     server_name _;
+    location / {{ try_files $uri $uri/ =404; }}
   }}
 }}
 """
@@ -51,7 +60,7 @@ def nginx(folder: Path, identity_pem: bytes) -> Iterator[int]:
     """Run one for the length of the block; its port. `identity_pem` is private key and chain. Raises NoNginx."""
     if shutil.which("nginx") is None:
         raise NoNginx("nginx is not here: install nginx")
-    folder.mkdir(exist_ok=True)
+    (folder / "html").mkdir(parents=True, exist_ok=True)
     (folder / "identity.pem").touch(mode=0o600)
     (folder / "identity.pem").write_bytes(identity_pem)
     port = _free_port()
