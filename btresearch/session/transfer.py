@@ -205,10 +205,14 @@ async def get(
                 await _watch(swarm, asyncio.shield(swarm.metadata), "metadata", report)
                 torrent = swarm.metadata.result()
                 resumed = await _fill(swarm, torrent, Path(folder), report, stay)
+    return _result(swarm, torrent, Path(folder), resumed, began_ns)
+
+
+def _result(swarm: Swarm, torrent: Torrent, folder: Path, resumed: int, began_ns: int) -> GetResult:
     done_ns = swarm.completed_ns
     return GetResult(
         torrent=torrent,
-        path=Path(folder) / torrent.name,
+        path=folder / torrent.name,
         downloaded_bytes=swarm.down.total_bytes,
         resumed_bytes=resumed,
         seconds=(done_ns - began_ns) / NS_PER_S,
