@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,12 @@ def seeding(method: str, tmp_path: Path) -> Iterator[Any]:
     parameters.save_path = str(tmp_path)
     parameters.flags |= lt.torrent_flags.seed_mode
     parameters.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
-    yield session, session.add_torrent(parameters)
+    torrent = session.add_torrent(parameters)
+    until_s = time.monotonic() + 10
+    while not (session.listen_port() and torrent.status().is_seeding):  # before that it hangs up on who dials
+        assert time.monotonic() < until_s, "libtorrent does not seed"
+        time.sleep(0.01)
+    yield session, torrent
     session.pause()
 
 
